@@ -1,1 +1,24 @@
-//! shared
+//! What two or more of Strongroom's services use, and that names no business noun.
+
+pub mod boot;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod deadline;
+pub mod field;
+pub mod grpc;
+pub mod ids;
+pub mod money;
+pub mod outcome;
+pub mod page;
+pub mod postgres;
+pub mod principal;
+pub mod problem;
+pub mod rpc;
+pub mod task;
+pub mod telemetry;
+pub mod tenants;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+pub mod token;

@@ -1,1 +1,3 @@
-//! records
+//! Sealed records.
+
+pub mod seal;

@@ -1,0 +1,271 @@
+//! The table of outcomes.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+
+use super::Request;
+use crate::ids::TenantId;
+use crate::problem::{Problem, Reason, reason_from_name, reason_name};
+use crate::time::Timestamp;
+
+diesel::table! {
+    outcomes (tenant_id, operation, request_id) {
+        tenant_id -> Uuid,
+        operation -> Text,
+        request_id -> Text,
+        request_hash -> Binary,
+        state -> SmallInt,
+        resource -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        message -> Nullable<Text>,
+        figures -> Nullable<Text>,
+        principal -> Text,
+        trace_id -> Text,
+        create_time -> Timestamptz,
+        settle_time -> Nullable<Timestamptz>,
+        lease_time -> Nullable<Timestamptz>,
+    }
+}
+
+/// Where a write stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeState {
+    /// Fenced: it has not happened and never will.
+    Unknown,
+    /// Begun, and not settled.
+    InProgress,
+    /// It happened.
+    Succeeded,
+    /// Refused by a rule of business.
+    Rejected,
+}
+
+impl OutcomeState {
+    fn column(self) -> i16 {
+        match self {
+            Self::Unknown => 1,
+            Self::InProgress => 2,
+            Self::Succeeded => 3,
+            Self::Rejected => 4,
+        }
+    }
+
+    fn from_column(column: i16) -> Self {
+        match column {
+            2 => Self::InProgress,
+            3 => Self::Succeeded,
+            4 => Self::Rejected,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[derive(Debug, Default, Queryable, Insertable, Selectable)]
+#[diesel(table_name = outcomes)]
+struct Row {
+    tenant_id: uuid::Uuid,
+    operation: String,
+    request_id: String,
+    request_hash: Vec<u8>,
+    state: i16,
+    resource: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+    figures: Option<String>,
+    principal: String,
+    trace_id: String,
+    create_time: Timestamp,
+    settle_time: Option<Timestamp>,
+    lease_time: Option<Timestamp>,
+}
+
+impl Row {
+    fn new(request: &Request, state: OutcomeState) -> Self {
+        Self {
+            tenant_id: request.tenant.uuid(),
+            operation: request.operation.clone(),
+            request_id: request.request_id.clone(),
+            request_hash: request.hash.clone(),
+            state: state.column(),
+            principal: request.principal.clone(),
+            trace_id: request.trace_id.clone(),
+            create_time: request.time,
+            settle_time: (state != OutcomeState::InProgress).then_some(request.time),
+            ..Self::default()
+        }
+    }
+
+    fn insert(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        let inserted = diesel::insert_into(outcomes::table)
+            .values(self)
+            .on_conflict_do_nothing();
+        Ok(inserted.execute(conn)? == 1)
+    }
+}
+
+/// What became of a write.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The operation.
+    pub operation: String,
+    /// The id.
+    pub request_id: String,
+    /// Where it stands.
+    pub state: OutcomeState,
+    /// What it made; empty where it made nothing.
+    pub resource: String,
+    /// Why it was refused.
+    pub reason: Option<Reason>,
+    /// The refusal in words.
+    pub message: String,
+    /// The figures of the refusal.
+    pub figures: BTreeMap<String, String>,
+    /// Who asked.
+    pub principal: String,
+    /// The trace of the first request.
+    pub trace_id: String,
+    /// When the id was claimed.
+    pub create_time: Timestamp,
+    /// When it was settled.
+    pub settle_time: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// The refusal, as it was answered the first time.
+    pub(super) fn rejection(self) -> Problem {
+        let reason = self.reason.unwrap_or(Reason::Internal);
+        let mut problem = Problem::new(reason, self.message);
+        problem.figures = self.figures;
+        problem
+    }
+}
+
+impl From<Row> for Outcome {
+    fn from(row: Row) -> Self {
+        let figures = row
+            .figures
+            .and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            operation: row.operation,
+            request_id: row.request_id,
+            state: OutcomeState::from_column(row.state),
+            resource: row.resource.unwrap_or_default(),
+            reason: row.reason.as_deref().and_then(reason_from_name),
+            message: row.message.unwrap_or_default(),
+            figures: figures.unwrap_or_default(),
+            principal: row.principal,
+            trace_id: row.trace_id,
+            create_time: row.create_time,
+            settle_time: row.settle_time,
+        }
+    }
+}
+
+/// An outcome with what a claim compares.
+pub(super) struct Found {
+    pub(super) outcome: Outcome,
+    pub(super) hash: Vec<u8>,
+    pub(super) lease: Option<Timestamp>,
+}
+
+/// Inserts a claim; false where the id is taken. Waits for a claim that is not yet committed.
+pub(super) fn insert(
+    conn: &mut PgConnection,
+    request: &Request,
+    resource: &str,
+    state: OutcomeState,
+    lease: Option<Timestamp>,
+) -> QueryResult<bool> {
+    let mut row = Row::new(request, state);
+    row.resource = Some(resource.to_owned());
+    row.lease_time = lease;
+    row.insert(conn)
+}
+
+/// Inserts a refusal; false where the id is taken.
+pub(super) fn insert_rejected(
+    conn: &mut PgConnection,
+    request: &Request,
+    problem: &Problem,
+) -> QueryResult<bool> {
+    let mut row = Row::new(request, OutcomeState::Rejected);
+    row.reason = Some(reason_name(problem.reason).to_owned());
+    row.message = Some(problem.message.clone());
+    row.figures = serde_json::to_string(&problem.figures).ok();
+    row.insert(conn)
+}
+
+fn key(
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+) -> diesel::helper_types::Find<outcomes::table, (TenantId, String, String)> {
+    outcomes::table.find((tenant, operation.to_owned(), request_id.to_owned()))
+}
+
+/// Reads an outcome and locks it, so that two repeats do not both take over a passed lease.
+pub(super) fn select_for_claim(conn: &mut PgConnection, request: &Request) -> QueryResult<Found> {
+    let row: Row = key(request.tenant, &request.operation, &request.request_id)
+        .select(Row::as_select())
+        .for_update()
+        .first(conn)?;
+    let (hash, lease) = (row.request_hash.clone(), row.lease_time);
+    Ok(Found {
+        outcome: row.into(),
+        hash,
+        lease,
+    })
+}
+
+/// Sets the lease.
+pub(super) fn renew(
+    conn: &mut PgConnection,
+    request: &Request,
+    lease: Option<Timestamp>,
+) -> QueryResult<()> {
+    diesel::update(key(request.tenant, &request.operation, &request.request_id))
+        .filter(outcomes::state.eq(OutcomeState::InProgress.column()))
+        .set(outcomes::lease_time.eq(lease))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Settles what is in progress as succeeded.
+pub(super) fn succeed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+    time: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(key(tenant, operation, request_id))
+        .filter(outcomes::state.eq(OutcomeState::InProgress.column()))
+        .set((
+            outcomes::state.eq(OutcomeState::Succeeded.column()),
+            outcomes::settle_time.eq(time),
+            outcomes::lease_time.eq(None::<Timestamp>),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Reads an outcome.
+pub fn select(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+) -> QueryResult<Option<Outcome>> {
+    let row = key(tenant, operation, request_id)
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Row::into))
+}
+
+/// Claims an id for nobody, so that a late original is refused; nothing where the id is taken.
+pub fn fence(conn: &mut PgConnection, request: &Request) -> QueryResult<()> {
+    Row::new(request, OutcomeState::Unknown).insert(conn)?;
+    Ok(())
+}

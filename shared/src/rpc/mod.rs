@@ -1,0 +1,7 @@
+//! The services that all three have: tenants and outcomes.
+
+mod outcomes;
+mod tenants;
+
+pub use outcomes::OutcomeRpc;
+pub use tenants::TenantRpc;

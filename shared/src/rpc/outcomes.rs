@@ -1,0 +1,99 @@
+//! `strongroom.outcomes.v1.OutcomeService`.
+
+use strongroom_proto::outcomes::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+use crate::field::{self, At as _};
+use crate::grpc::Call;
+use crate::outcome::{self, Outcome, OutcomeState};
+use crate::problem::{Problem, Reason};
+
+/// What became of the writes of a service.
+#[derive(Debug, Clone)]
+pub struct OutcomeRpc {
+    db: Db,
+    clock: Clock,
+}
+
+impl OutcomeRpc {
+    /// The outcomes in a database.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    async fn get(
+        &self,
+        call: &Call,
+        request: wire::GetOutcomeRequest,
+    ) -> Result<wire::Outcome, Problem> {
+        let operation = field::kebab(request.operation, 64).at("operation")?;
+        let request_id = field::required_request_id(request.request_id).at("request_id")?;
+        let claim = outcome::Request {
+            tenant: call.tenant_id()?,
+            operation: operation.clone(),
+            request_id: request_id.clone(),
+            // Empty is the hash of no request, so that a late original is another one.
+            hash: Vec::new(),
+            principal: call.principal.subject.clone(),
+            trace_id: call.trace_id.clone(),
+            time: self.clock.now(),
+        };
+        let find = move |conn: &mut diesel::PgConnection| {
+            if request.fence {
+                outcome::fence(conn, &claim)?;
+            }
+            let (operation, id) = (&claim.operation, &claim.request_id);
+            Ok::<_, DbError>(outcome::select(conn, claim.tenant, operation, id)?)
+        };
+        let found = match request.fence {
+            true => self.db.write("fence_outcome", call.scope(), find).await?,
+            false => self.db.read("get_outcome", call.scope(), find).await?,
+        };
+        Ok(found.map_or_else(|| unknown(operation, request_id), encode))
+    }
+}
+
+fn unknown(operation: String, request_id: String) -> wire::Outcome {
+    let state = wire::outcome::State::Unknown.into();
+    wire::Outcome {
+        operation,
+        request_id,
+        state,
+        ..wire::Outcome::default()
+    }
+}
+
+fn encode(outcome: Outcome) -> wire::Outcome {
+    let state = match outcome.state {
+        OutcomeState::Unknown => wire::outcome::State::Unknown,
+        OutcomeState::InProgress => wire::outcome::State::InProgress,
+        OutcomeState::Succeeded => wire::outcome::State::Succeeded,
+        OutcomeState::Rejected => wire::outcome::State::Rejected,
+    };
+    wire::Outcome {
+        operation: outcome.operation,
+        request_id: outcome.request_id,
+        state: state.into(),
+        resource: outcome.resource,
+        reason: outcome.reason.unwrap_or(Reason::Unspecified).into(),
+        message: outcome.message,
+        figures: outcome.figures,
+        principal: outcome.principal,
+        trace_id: outcome.trace_id,
+        create_time: Some(outcome.create_time.encode()),
+        settle_time: outcome.settle_time.map(crate::time::Timestamp::encode),
+    }
+}
+
+#[tonic::async_trait]
+impl wire::outcome_service_server::OutcomeService for OutcomeRpc {
+    async fn get_outcome(
+        &self,
+        request: Request<wire::GetOutcomeRequest>,
+    ) -> Result<Response<wire::Outcome>, Status> {
+        let call = Call::of(&request)?;
+        Ok(Response::new(self.get(&call, request.into_inner()).await?))
+    }
+}
