@@ -11,8 +11,7 @@ use diesel::pg::Pg;
 use diesel::pg::data_types::PgNumeric;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types;
-use serde::Serialize;
-use serde::ser::Serializer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use strongroom_proto::common::v1::Money as WireMoney;
 
 use crate::field::{At, Decoded, invalid};
@@ -154,6 +153,14 @@ impl Units {
 impl Serialize for Units {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Units {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let units = text.parse().ok().and_then(Self::new);
+        units.ok_or_else(|| de::Error::custom("no amount of at most 38 digits"))
     }
 }
 

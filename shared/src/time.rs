@@ -11,7 +11,7 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types;
 use jiff::civil;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::field::{Decoded, invalid};
 
@@ -22,7 +22,8 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 
 /// A point in time in microseconds since the Unix epoch, as exact as `timestamptz`.
 #[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, AsExpression, FromSqlRow,
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    AsExpression, FromSqlRow,
 )]
 #[diesel(sql_type = sql_types::Timestamptz)]
 pub struct Timestamp(i64);

@@ -1,1 +1,80 @@
-//! transactions
+//! Transactions: double entry on Postgres, exact and atomic.
+//!
+//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/` (SQL).
+
+mod clients;
+mod domain;
+mod error;
+mod rpc;
+mod store;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use shared::boot::{Base, BootError, Service, run_service};
+use shared::clock::Clock;
+use shared::config::Common;
+use shared::db::Schema;
+use shared::grpc::client::{self, Peer};
+use shared::token::WorkloadSigner;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// What is fixed of this service.
+pub const SERVICE: Service = Service {
+    schema: Schema { name: "transactions", migrations: &MIGRATIONS, binary: 1 },
+    port: 7003,
+    admin_port: 9003,
+};
+
+/// The configuration of this service.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// What every service has.
+    #[command(flatten)]
+    pub common: Common,
+    /// The limits of calls to peers.
+    #[command(flatten)]
+    pub peers: client::Config,
+    /// The accounts service as host:port, which is asked about accounts that the ledger does not
+    /// know; nobody is asked where it is absent
+    #[arg(long, env = "STRONGROOM_ACCOUNTS_ADDRESS", help_heading = "Peers")]
+    pub accounts: Option<String>,
+}
+
+impl AsRef<Common> for Config {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Serves until `shutdown`, then drains.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), BootError> {
+    let common = config.common.clone();
+    run_service(SERVICE, listener, &common, clock, shutdown, async |base| build(base, &config)).await
+}
+
+fn build(base: Base, config: &Config) -> Result<Routes, BootError> {
+    let auth = &config.common.auth;
+    let signer = |path: &Path| {
+        let clock = base.clock.clone();
+        WorkloadSigner::load(SERVICE.schema.name, path, &auth.token_audience, clock).map(Arc::new)
+    };
+    let signer = auth.workload_key.as_deref().map(signer).transpose()?;
+    let shutdown = &base.shutdown;
+    let peer = |address: &String| {
+        Peer::new("accounts", address, &config.peers, signer.clone(), shutdown.clone())
+    };
+    let accounts = config.accounts.as_ref().map(peer).map(clients::Accounts::new);
+    let limit = config.common.server.max_message_bytes;
+    Ok(rpc::Rpc { db: base.db, clock: base.clock, accounts }.routes(limit))
+}

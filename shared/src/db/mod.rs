@@ -10,6 +10,7 @@ mod error;
 mod metrics;
 mod migrate;
 mod pool;
+mod statement;
 mod unit;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tracing::Instrument as _;
 pub use error::DbError;
 pub use migrate::{MigrateError, Schema, check as check_schema, migrate};
 pub use pool::{Config, session_url};
+pub use statement::{Statement, statement};
 
 use crate::deadline::Deadline;
 use crate::ids::TenantId;

@@ -3,7 +3,6 @@
 use std::{
     fmt::{self, Debug, Formatter},
     fs::{self, File},
-    io::ErrorKind,
     path::{Path, PathBuf},
     process::Child,
     time::Duration,
@@ -16,11 +15,8 @@ use super::{
     initdb, lock,
     place::{self, User},
     roles::encode,
-    server::{Launch, Server},
+    server::{CUT_LIMIT, Launch, Server},
 };
-
-/// Limit for a server that was told to stop at once.
-const CUT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running private cluster. It stops when this value is dropped or its process dies.
 pub struct Cluster {
@@ -52,7 +48,7 @@ impl Cluster {
         refuse_content(&base)?;
         let started = start_in(base.clone(), owner, user.as_ref(), options, progress);
         if started.is_err() {
-            remove(&base)?;
+            place::remove(&base)?;
         }
         started
     }
@@ -88,7 +84,7 @@ impl Cluster {
         self.server.stop()?;
         match self.durability {
             Durability::Durable => Ok(()),
-            Durability::Throwaway => remove(&self.base),
+            Durability::Throwaway => place::remove(&self.base),
         }
     }
 }
@@ -203,7 +199,7 @@ fn take_over(
 }
 
 fn url(server: &Server, password: &str) -> String {
-    let (user, port) = (initdb::SUPERUSER, server.port);
+    let (user, password, port) = (initdb::SUPERUSER, encode(password), server.port);
     let url = format!("postgres://{user}:{password}@127.0.0.1:{port}/postgres");
     match server.socket.as_deref().and_then(Path::to_str) {
         Some(socket) => url + "?host=" + &encode(socket),
@@ -222,11 +218,4 @@ fn refuse_content(base: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn remove(base: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(base) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(base)(error)),
-        _ => Ok(()),
-    }
 }

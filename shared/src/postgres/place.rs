@@ -141,3 +141,11 @@ pub(super) fn trusted(folder: &Path) -> Result<(), Error> {
 pub(super) fn open_to_all(path: &Path) -> Result<(), Error> {
     fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(Error::io(path))
 }
+
+/// Deletes a folder with all that is in it, if there is one.
+pub(super) fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,8 +1,7 @@
 //! The server process: how it is started, awaited and stopped.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    fs::{self, File},
     net::TcpListener,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -13,53 +12,21 @@ use std::{
 
 use super::{
     Durability, Error, Options,
-    command::{self, tail, wait},
+    command::{self, wait},
     find::Installation,
+    log::Log,
     place::User,
+    settings,
 };
 
 /// Starts the server and stops it when its standard input is closed.
 const SCRIPT: &str = include_str!("server.sh");
 /// Longest socket path that both Linux (107 bytes) and macOS (103) take.
 const SOCKET_PATH_LIMIT: usize = 103;
-/// A log longer than this is set aside at the next start.
-const LOG_LIMIT: u64 = 8 << 20;
 /// After connections were cut, Postgres itself kills what is left after 5 s.
-const CUT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CUT_LIMIT: Duration = Duration::from_secs(10);
 /// How often a free port may be taken by another process before the server binds it.
 const PORT_ATTEMPTS: u32 = 3;
-
-/// Settings of every private server.
-const SETTINGS: [(&str, &str); 9] = [
-    // Nobody but this machine.
-    ("listen_addresses", "127.0.0.1"),
-    // The pools of all services in one process, and room for tools.
-    ("max_connections", "200"),
-    // Development data fits; more would only make the start slower.
-    ("shared_buffers", "128MB"),
-    // Many short statements: compiling them costs more than it gains.
-    ("jit", "off"),
-    // Details and statements hold data of customers. These do not belong in a log.
-    ("log_error_verbosity", "terse"),
-    ("log_min_error_statement", "panic"),
-    // Says who it is in `ps`.
-    ("cluster_name", "strongroom"),
-    // Without it an idle development server writes a line every five minutes.
-    ("log_checkpoints", "off"),
-    // The log does not depend on the machine's place.
-    ("log_timezone", "UTC"),
-];
-
-/// Settings that trade all safety of the data for speed.
-const THROWAWAY: [(&str, &str); 5] = [
-    // Nothing waits for the disk.
-    ("fsync", "off"),
-    ("synchronous_commit", "off"),
-    // Less is written: no protection of torn pages, no log for replicas.
-    ("full_page_writes", "off"),
-    ("wal_level", "minimal"),
-    ("max_wal_senders", "0"),
-];
 
 /// All that a start needs.
 pub(super) struct Launch<'a> {
@@ -102,9 +69,7 @@ impl Launch<'_> {
     fn start_on(&self, port: u16) -> Result<Server, Error> {
         let data = self.base.join("data");
         let socket = socket_folder(&data, port);
-        let path = self.base.join("server.log");
-        let (file, start) = open_log(&path)?;
-        let log = Log { path, start };
+        let (log, file) = Log::open(self.base)?;
         // What a crashed server left behind may also say "ready".
         let status = data.join("postmaster.pid");
         let stale = fs::read_to_string(&status).ok();
@@ -142,8 +107,8 @@ impl Launch<'_> {
             .stdin(Stdio::piped())
             .stdout(lock)
             .stderr(log);
-        for (name, value) in self.settings(port, socket) {
-            command.arg("-c").arg(format!("{name}={value}"));
+        for setting in settings::all(self.options, port, socket) {
+            command.arg("-c").arg(setting);
         }
         let mut child = command.spawn().map_err(Error::io(shell))?;
         let limit = self.options.stop_timeout + CUT_LIMIT;
@@ -152,27 +117,6 @@ impl Launch<'_> {
             child,
             limit,
         })
-    }
-
-    /// In the order of their weight: the last one counts.
-    fn settings(&self, port: u16, socket: Option<&Path>) -> Vec<(String, String)> {
-        let folder = socket.map(|folder| {
-            // As a quoted name, because the setting is a list.
-            format!("\"{}\"", folder.to_string_lossy().replace('"', "\"\""))
-        });
-        let throwaway = match self.options.durability {
-            Durability::Durable => &[][..],
-            Durability::Throwaway => &THROWAWAY[..],
-        };
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let mut settings: Vec<_> = SETTINGS.iter().chain(throwaway).map(owned).collect();
-        settings.extend(self.options.settings.iter().cloned());
-        settings.push(("port".to_owned(), port.to_string()));
-        settings.push((
-            "unix_socket_directories".to_owned(),
-            folder.unwrap_or_default(),
-        ));
-        settings
     }
 }
 
@@ -201,24 +145,14 @@ impl Process {
     ) -> Result<(), Error> {
         let deadline = Instant::now() + limit;
         while !ready() {
-            if self
-                .child
-                .try_wait()
-                .map_err(Error::io(&log.path))?
-                .is_some()
-            {
-                return Err(Error::Ended {
-                    log: log.path.clone(),
-                    tail: log.tail(),
-                });
+            let ended = self.child.try_wait().map_err(Error::io(&log.path))?;
+            if ended.is_some() {
+                let (log, tail) = (log.path.clone(), log.tail());
+                return Err(Error::Ended { log, tail });
             }
             if Instant::now() >= deadline {
-                let (log, tail) = (log.path.clone(), log.tail());
-                return Err(Error::NotReady {
-                    waited: limit,
-                    log,
-                    tail,
-                });
+                let (waited, log, tail) = (limit, log.path.clone(), log.tail());
+                return Err(Error::NotReady { waited, log, tail });
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -247,41 +181,6 @@ impl Drop for Process {
     }
 }
 
-/// The server's log, from where this start began to write it.
-struct Log {
-    path: PathBuf,
-    start: u64,
-}
-
-impl Log {
-    fn tail(&self) -> String {
-        let mut bytes = Vec::new();
-        // An unreadable log is an empty one: the message names its path.
-        let _ = File::open(&self.path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.start))?;
-            file.take(LOG_LIMIT).read_to_end(&mut bytes)
-        });
-        tail(&String::from_utf8_lossy(&bytes))
-    }
-}
-
-fn open_log(path: &Path) -> Result<(File, u64), Error> {
-    let length = match fs::metadata(path) {
-        Ok(found) => found.len(),
-        Err(error) if error.kind() == ErrorKind::NotFound => 0,
-        Err(error) => return Err(Error::io(path)(error)),
-    };
-    if length > LOG_LIMIT {
-        fs::rename(path, path.with_extension("log.1")).map_err(Error::io(path))?;
-    }
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(Error::io(path))?;
-    Ok((file, if length > LOG_LIMIT { 0 } else { length }))
-}
-
 /// The eighth line of `postmaster.pid` is the server's state.
 fn ready(status: &str) -> bool {
     status
@@ -293,7 +192,7 @@ fn ready(status: &str) -> bool {
 /// The data folder, if a socket in it has a path that systems and clients take. Only the server's
 /// user and root can enter it, so the socket is closed to all others.
 pub(super) fn socket_folder(data: &Path, port: u16) -> Option<&Path> {
-    let length = data.join(format!(".s.PGSQL.{port}.lock")).as_os_str().len();
+    let length = data.join(format!(".s.PGSQL.{port}")).as_os_str().len();
     // libpq reads a comma in a host as the start of another host.
     let plain = data
         .to_str()
@@ -302,8 +201,7 @@ pub(super) fn socket_folder(data: &Path, port: u16) -> Option<&Path> {
 }
 
 fn free_port() -> Result<u16, Error> {
-    let any = || TcpListener::bind(("127.0.0.1", 0))?.local_addr();
-    any()
-        .map(|address| address.port())
-        .map_err(Error::io(Path::new("127.0.0.1")))
+    let address = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    let port = address.map(|address| address.port());
+    port.map_err(Error::io(Path::new("127.0.0.1")))
 }

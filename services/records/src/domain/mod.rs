@@ -1,8 +1,8 @@
 //! What records, subjects and accesses are, and the rules about them.
 
-pub mod access;
-pub mod content_type;
-pub mod json;
-pub mod purpose;
-pub mod record;
-pub mod subject;
+pub(crate) mod access;
+pub(crate) mod content_type;
+pub(crate) mod json;
+pub(crate) mod purpose;
+pub(crate) mod record;
+pub(crate) mod subject;

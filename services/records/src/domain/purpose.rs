@@ -7,13 +7,64 @@ use shared::problem::{Problem, Reason};
 /// HL7 v3 `PurposeOfUse`, version 3.1.0, without its root and in the order of the value set
 /// (<http://terminology.hl7.org/ValueSet/v3-PurposeOfUse>). FRAUD is among them.
 const HEALTH: &[&str] = &[
-    "HMARKT", "HOPERAT", "CAREMGT", "DONAT", "FRAUD", "GOV", "HACCRED", "HCOMPL", "HDECD",
-    "HDIRECT", "HDM", "HLEGAL", "HOUTCOMS", "HPRGRP", "HQUALIMP", "HSYSADMIN", "LABELING",
-    "METAMGT", "MEMADMIN", "MILCDM", "PATADMIN", "PATSFTY", "PERFMSR", "RECORDMGT", "SYSDEV",
-    "HTEST", "TRAIN", "HPAYMT", "CLMATTCH", "COVAUTH", "COVERAGE", "ELIGDTRM", "ELIGVER",
-    "ENROLLM", "MILDCRG", "REMITADV", "HRESCH", "BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC",
-    "PRECLINTRCH", "DSRCH", "POARCH", "TRANSRCH", "PATRQT", "FAMRQT", "PWATRNY", "SUPNWK",
-    "PUBHLTH", "DISASTER", "THREAT", "TREAT", "CLINTRL", "COC", "ETREAT", "BTG", "ERTREAT",
+    "HMARKT",
+    "HOPERAT",
+    "CAREMGT",
+    "DONAT",
+    "FRAUD",
+    "GOV",
+    "HACCRED",
+    "HCOMPL",
+    "HDECD",
+    "HDIRECT",
+    "HDM",
+    "HLEGAL",
+    "HOUTCOMS",
+    "HPRGRP",
+    "HQUALIMP",
+    "HSYSADMIN",
+    "LABELING",
+    "METAMGT",
+    "MEMADMIN",
+    "MILCDM",
+    "PATADMIN",
+    "PATSFTY",
+    "PERFMSR",
+    "RECORDMGT",
+    "SYSDEV",
+    "HTEST",
+    "TRAIN",
+    "HPAYMT",
+    "CLMATTCH",
+    "COVAUTH",
+    "COVERAGE",
+    "ELIGDTRM",
+    "ELIGVER",
+    "ENROLLM",
+    "MILDCRG",
+    "REMITADV",
+    "HRESCH",
+    "BIORCH",
+    "CLINTRCH",
+    "CLINTRCHNPC",
+    "CLINTRCHPC",
+    "PRECLINTRCH",
+    "DSRCH",
+    "POARCH",
+    "TRANSRCH",
+    "PATRQT",
+    "FAMRQT",
+    "PWATRNY",
+    "SUPNWK",
+    "PUBHLTH",
+    "DISASTER",
+    "THREAT",
+    "TREAT",
+    "CLINTRL",
+    "COC",
+    "ETREAT",
+    "BTG",
+    "ERTREAT",
     "POPHLTH",
 ];
 
@@ -25,11 +76,11 @@ const LEGAL: &[&str] = &["LEGAL", "HLEGAL"];
 
 /// A purpose of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Purpose(&'static str);
+pub(crate) struct Purpose(&'static str);
 
 impl Purpose {
     /// Reads a code. None given is `PURPOSE_REQUIRED`, an unknown one `PURPOSE_UNKNOWN`.
-    pub fn parse(code: &str) -> Result<Self, Problem> {
+    pub(crate) fn parse(code: &str) -> Result<Self, Problem> {
         if code.is_empty() {
             let message = "Content leaves only for a purpose: say what it is for.";
             return Err(Problem::new(Reason::PurposeRequired, message).in_field("purpose"));
@@ -43,12 +94,12 @@ impl Purpose {
     }
 
     /// The code.
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         self.0
     }
 
     /// Whether it is a legal one.
-    pub fn is_legal(self) -> bool {
+    pub(crate) fn is_legal(self) -> bool {
         LEGAL.contains(&self.0)
     }
 }
@@ -65,12 +116,27 @@ mod tests {
 
     #[test]
     fn codes_are_exact() {
-        for code in ["TREAT", "HPAYMT", "HOPERAT", "KYC", "AML", "FRAUD", "SUBJECT_REQUEST"] {
+        for code in [
+            "TREAT",
+            "HPAYMT",
+            "HOPERAT",
+            "KYC",
+            "AML",
+            "FRAUD",
+            "SUBJECT_REQUEST",
+        ] {
             assert_eq!(Purpose::parse(code).unwrap().code(), code);
         }
-        assert_eq!(Purpose::parse("").unwrap_err().reason, Reason::PurposeRequired);
+        assert_eq!(
+            Purpose::parse("").unwrap_err().reason,
+            Reason::PurposeRequired
+        );
         for code in ["treat", " TREAT", "PurposeOfUse", "CURIOSITY"] {
-            assert_eq!(Purpose::parse(code).unwrap_err().reason, Reason::PurposeUnknown, "{code}");
+            assert_eq!(
+                Purpose::parse(code).unwrap_err().reason,
+                Reason::PurposeUnknown,
+                "{code}"
+            );
         }
     }
 
@@ -80,6 +146,10 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), HEALTH.len() + FINANCE.len());
-        assert!(LEGAL.iter().all(|code| Purpose::parse(code).is_ok_and(Purpose::is_legal)));
+        assert!(
+            LEGAL
+                .iter()
+                .all(|code| Purpose::parse(code).is_ok_and(Purpose::is_legal))
+        );
     }
 }

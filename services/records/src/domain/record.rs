@@ -9,10 +9,10 @@ use super::content_type::ContentType;
 use super::subject::SubjectId;
 
 /// The most bytes of content that a record may have.
-pub const CONTENT_MAX: usize = 1024 * 1024;
+pub(crate) const CONTENT_MAX: usize = 1024 * 1024;
 
 /// The kind of resource.
-pub enum RecordResource {}
+pub(crate) enum RecordResource {}
 
 impl Resource for RecordResource {
     const COLLECTION: &'static str = "records";
@@ -20,11 +20,11 @@ impl Resource for RecordResource {
 }
 
 /// The id of a record.
-pub type RecordId = Id<RecordResource>;
+pub(crate) type RecordId = Id<RecordResource>;
 
 /// How much of a record a read gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub(crate) enum View {
     /// Everything but the content.
     Basic,
     /// JSON with its values masked; no other content.
@@ -35,27 +35,27 @@ pub enum View {
 
 /// What a record says of itself without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// The id.
-    pub id: RecordId,
+    pub(crate) id: RecordId,
     /// Whom it is about.
-    pub subject: SubjectId,
+    pub(crate) subject: SubjectId,
     /// What it is: "kyc-file".
-    pub kind: String,
+    pub(crate) kind: String,
     /// The media type of the content of this version.
-    pub content_type: ContentType,
+    pub(crate) content_type: ContentType,
     /// The caller's own keys and values.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// When what it describes happened.
-    pub event_time: Option<Timestamp>,
+    pub(crate) event_time: Option<Timestamp>,
     /// The version: 1, 2, 3, without gaps.
-    pub version: i64,
+    pub(crate) version: i64,
     /// Bytes of the content of this version.
-    pub size: i64,
+    pub(crate) size: i64,
     /// When it was created.
-    pub create_time: Timestamp,
+    pub(crate) create_time: Timestamp,
     /// When its last version was created.
-    pub update_time: Timestamp,
+    pub(crate) update_time: Timestamp,
     /// Counts its changes, from 1.
-    pub revision: i64,
+    pub(crate) revision: i64,
 }

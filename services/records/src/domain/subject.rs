@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 use super::purpose::Purpose;
 
 /// The kind of resource.
-pub enum SubjectResource {}
+pub(crate) enum SubjectResource {}
 
 impl Resource for SubjectResource {
     const COLLECTION: &'static str = "subjects";
@@ -15,11 +15,11 @@ impl Resource for SubjectResource {
 }
 
 /// The id of a subject.
-pub type SubjectId = Id<SubjectResource>;
+pub(crate) type SubjectId = Id<SubjectResource>;
 
 /// What may be done with a person's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubjectState {
+pub(crate) enum SubjectState {
     /// Everything that permissions allow.
     Active,
     /// Legal purposes only.
@@ -30,20 +30,20 @@ pub enum SubjectState {
 
 /// A person, as far as this service knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// The id.
-    pub id: SubjectId,
+    pub(crate) id: SubjectId,
     /// What may be done with the person's records.
-    pub state: SubjectState,
+    pub(crate) state: SubjectState,
     /// When it was created.
-    pub create_time: Timestamp,
+    pub(crate) create_time: Timestamp,
     /// Counts its changes, from 1.
-    pub revision: i64,
+    pub(crate) revision: i64,
 }
 
 impl SubjectState {
     /// Whether content may be read for this purpose.
-    pub fn allow_read(self, id: SubjectId, purpose: Purpose) -> Result<(), Problem> {
+    pub(crate) fn allow_read(self, id: SubjectId, purpose: Purpose) -> Result<(), Problem> {
         match self {
             Self::Restricted if !purpose.is_legal() => Err(restricted(id)),
             Self::Active | Self::Restricted => Ok(()),
@@ -52,7 +52,7 @@ impl SubjectState {
     }
 
     /// Whether new content may be sealed.
-    pub fn allow_write(self, id: SubjectId) -> Result<(), Problem> {
+    pub(crate) fn allow_write(self, id: SubjectId) -> Result<(), Problem> {
         match self {
             Self::Active => Ok(()),
             Self::Restricted => Err(restricted(id)),
@@ -67,7 +67,7 @@ fn restricted(id: SubjectId) -> Problem {
 }
 
 /// `SUBJECT_ERASED`.
-pub fn erased(id: SubjectId) -> Problem {
+pub(crate) fn erased(id: SubjectId) -> Problem {
     Problem::new(Reason::SubjectErased, format!("{id} has been erased.")).figure("subject", id)
 }
 
@@ -78,7 +78,10 @@ mod tests {
     #[test]
     fn a_restricted_subject_is_read_for_legal_purposes_only() {
         let id = SubjectId::generate();
-        let (legal, treat) = (Purpose::parse("LEGAL").unwrap(), Purpose::parse("TREAT").unwrap());
+        let (legal, treat) = (
+            Purpose::parse("LEGAL").unwrap(),
+            Purpose::parse("TREAT").unwrap(),
+        );
         assert!(SubjectState::Restricted.allow_read(id, legal).is_ok());
         let refused = SubjectState::Restricted.allow_read(id, treat).unwrap_err();
         assert_eq!(refused.reason, Reason::SubjectRestricted);
@@ -92,7 +95,10 @@ mod tests {
         let legal = Purpose::parse("LEGAL").unwrap();
         let refused = SubjectState::Erased.allow_read(id, legal).unwrap_err();
         assert_eq!(refused.reason, Reason::SubjectErased);
-        assert_eq!(SubjectState::Erased.allow_write(id).unwrap_err().reason, Reason::SubjectErased);
+        assert_eq!(
+            SubjectState::Erased.allow_write(id).unwrap_err().reason,
+            Reason::SubjectErased
+        );
         assert!(refused.is_frozen());
     }
 }

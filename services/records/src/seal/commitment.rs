@@ -8,7 +8,7 @@
 
 use aws_lc_rs::hmac;
 
-use super::Key;
+use super::{Key, SealBroken};
 
 /// Bytes of a commitment.
 pub const COMMITMENT_LEN: usize = 32;
@@ -22,6 +22,12 @@ pub fn commit(salt: &Key, content: &[u8]) -> [u8; COMMITMENT_LEN] {
     commitment
 }
 
+/// Whether `commitment` is the one to `content` under `salt`.
+pub fn verify(salt: &Key, content: &[u8], commitment: &[u8]) -> Result<(), SealBroken> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, salt.expose());
+    hmac::verify(&key, content, commitment).map_err(|_| SealBroken)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,8 +36,9 @@ mod tests {
     fn depends_on_salt_and_content() {
         let (salt, other) = (Key::random().unwrap(), Key::random().unwrap());
         let commitment = commit(&salt, b"content");
-        assert_eq!(commitment, commit(&salt, b"content"));
-        assert_ne!(commitment, commit(&salt, b"contents"));
-        assert_ne!(commitment, commit(&other, b"content"));
+        assert!(verify(&salt, b"content", &commitment).is_ok());
+        assert!(verify(&salt, b"contents", &commitment).is_err());
+        assert!(verify(&other, b"content", &commitment).is_err());
+        assert!(verify(&salt, b"content", &commitment[..31]).is_err());
     }
 }

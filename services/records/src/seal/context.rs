@@ -75,7 +75,7 @@ impl Context {
 
     /// Appends a number as 64 bits, big-endian.
     #[must_use]
-    pub fn number(self, value: u64) -> Self {
+    pub fn number(self, value: i64) -> Self {
         self.bytes(&value.to_be_bytes())
     }
 

@@ -15,25 +15,25 @@ use super::{SealBroken, SealFailed};
 /// The key of a tenant in one epoch: it wraps subject keys.
 pub struct TenantKey {
     tenant: Uuid,
-    epoch: u32,
+    epoch: i32,
     key: Key,
 }
 
 impl TenantKey {
     /// The context under which a provider wraps the key of this tenant and epoch.
-    pub fn context(tenant: Uuid, epoch: u32) -> Context {
+    pub fn context(tenant: Uuid, epoch: i32) -> Context {
         Context::new(Domain::TenantKey)
             .id(tenant)
             .number(epoch.into())
     }
 
     /// A key that a provider has opened, or one that it shall wrap.
-    pub fn new(tenant: Uuid, epoch: u32, key: Key) -> Self {
+    pub fn new(tenant: Uuid, epoch: i32, key: Key) -> Self {
         Self { tenant, epoch, key }
     }
 
     /// The epoch: 1, 2, 3.
-    pub fn epoch(&self) -> u32 {
+    pub fn epoch(&self) -> i32 {
         self.epoch
     }
 
@@ -41,7 +41,7 @@ impl TenantKey {
     pub fn new_subject_key(
         &self,
         subject: Uuid,
-        generation: u32,
+        generation: i32,
     ) -> Result<(SubjectKey, Wrapped), SealFailed> {
         let key = Key::random()?;
         let context = self.subject_context(subject, generation);
@@ -61,7 +61,7 @@ impl TenantKey {
     pub fn open_subject_key(
         &self,
         subject: Uuid,
-        generation: u32,
+        generation: i32,
         wrapped: &Wrapped,
     ) -> Result<SubjectKey, SealBroken> {
         let context = self.subject_context(subject, generation);
@@ -74,7 +74,7 @@ impl TenantKey {
         })
     }
 
-    fn subject_context(&self, subject: Uuid, generation: u32) -> Context {
+    fn subject_context(&self, subject: Uuid, generation: i32) -> Context {
         let context = Context::new(Domain::SubjectKey).id(self.tenant);
         context.id(subject).number(generation.into())
     }
@@ -85,16 +85,21 @@ impl TenantKey {
 pub struct SubjectKey {
     tenant: Uuid,
     subject: Uuid,
-    generation: u32,
+    generation: i32,
     key: Key,
 }
 
 impl SubjectKey {
+    /// The generation: 1, 2, 3.
+    pub fn generation(&self) -> i32 {
+        self.generation
+    }
+
     /// A new data key for a version of a record, and its wrap under this key.
     pub fn new_data_key(
         &self,
         record: Uuid,
-        version: u64,
+        version: i64,
         id: Uuid,
     ) -> Result<(DataKey, Wrapped), SealFailed> {
         let key = Key::random()?;
@@ -107,7 +112,7 @@ impl SubjectKey {
     pub fn open_data_key(
         &self,
         record: Uuid,
-        version: u64,
+        version: i64,
         id: Uuid,
         wrapped: &Wrapped,
     ) -> Result<DataKey, SealBroken> {
@@ -117,7 +122,7 @@ impl SubjectKey {
     }
 
     /// A new salt for the commitment to a version of a record, and its wrap under this key.
-    pub fn new_salt(&self, record: Uuid, version: u64) -> Result<(Key, Wrapped), SealFailed> {
+    pub fn new_salt(&self, record: Uuid, version: i64) -> Result<(Key, Wrapped), SealFailed> {
         let salt = Key::random()?;
         let context = self.salt_context(record, version);
         let wrapped = wrap::wrap(&self.key, &self.id(), &salt, &context)?;
@@ -128,7 +133,7 @@ impl SubjectKey {
     pub fn open_salt(
         &self,
         record: Uuid,
-        version: u64,
+        version: i64,
         wrapped: &Wrapped,
     ) -> Result<Key, SealBroken> {
         wrap::unwrap(&self.key, wrapped, &self.salt_context(record, version))
@@ -138,7 +143,7 @@ impl SubjectKey {
         KeyId::generation(self.generation)
     }
 
-    fn data_key(&self, record: Uuid, version: u64, id: Uuid, key: Key) -> DataKey {
+    fn data_key(&self, record: Uuid, version: i64, id: Uuid, key: Key) -> DataKey {
         DataKey {
             tenant: self.tenant,
             subject: self.subject,
@@ -149,14 +154,14 @@ impl SubjectKey {
         }
     }
 
-    fn data_context(&self, record: Uuid, version: u64, id: Uuid) -> Context {
+    fn data_context(&self, record: Uuid, version: i64, id: Uuid) -> Context {
         let context = Context::new(Domain::DataKey)
             .id(self.tenant)
             .id(self.subject);
         context.id(record).number(version).id(id)
     }
 
-    fn salt_context(&self, record: Uuid, version: u64) -> Context {
+    fn salt_context(&self, record: Uuid, version: i64) -> Context {
         let context = Context::new(Domain::CommitmentSalt)
             .id(self.tenant)
             .id(self.subject);
@@ -169,7 +174,7 @@ pub struct DataKey {
     tenant: Uuid,
     subject: Uuid,
     record: Uuid,
-    version: u64,
+    version: i64,
     id: Uuid,
     key: Key,
 }

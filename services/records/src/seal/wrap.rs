@@ -35,12 +35,12 @@ impl KeyId {
     }
 
     /// The id of a tenant key.
-    pub fn epoch(epoch: u32) -> Self {
+    pub fn epoch(epoch: i32) -> Self {
         Self(format!("epoch-{epoch}"))
     }
 
     /// The id of a subject key.
-    pub fn generation(generation: u32) -> Self {
+    pub fn generation(generation: i32) -> Self {
         Self(format!("generation-{generation}"))
     }
 
@@ -161,7 +161,7 @@ mod tests {
     use super::super::context::Domain;
     use super::*;
 
-    fn context(version: u64) -> Context {
+    fn context(version: i64) -> Context {
         Context::new(Domain::DataKey).number(version)
     }
 

@@ -16,7 +16,7 @@ pub(super) fn key_of(bytes: [u8; KEY_LEN]) -> Key {
     .unwrap()
 }
 
-fn context(version: u64) -> Context {
+fn context(version: i64) -> Context {
     Context::new(Domain::Body).number(version)
 }
 
@@ -86,7 +86,7 @@ proptest! {
     fn agrees_with_the_specification(
         key in any::<[u8; KEY_LEN]>(),
         salt in any::<[u8; SALT_LEN]>(),
-        version in any::<u64>(),
+        version in any::<i64>(),
         length in lengths(),
     ) {
         let (plaintext, context) = (plaintext(length), context(version));

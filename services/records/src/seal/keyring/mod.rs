@@ -41,7 +41,7 @@ pub struct Keyring {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct EntryId {
     tenant: Uuid,
-    epoch: u32,
+    epoch: i32,
     wrapped: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl Keyring {
     pub async fn new_tenant_key(
         &self,
         tenant: Uuid,
-        epoch: u32,
+        epoch: i32,
     ) -> Result<(TenantKey, Wrapped), KeyError> {
         let key = Key::random()?;
         let context = TenantKey::context(tenant, epoch);
@@ -83,7 +83,7 @@ impl Keyring {
     pub async fn tenant_key(
         &self,
         tenant: Uuid,
-        epoch: u32,
+        epoch: i32,
         wrapped: &[u8],
     ) -> Result<Arc<TenantKey>, KeyError> {
         let slot = self.slot(EntryId {
@@ -122,7 +122,7 @@ impl Keyring {
         }
     }
 
-    async fn open(&self, tenant: Uuid, epoch: u32, wrapped: &[u8]) -> Result<TenantKey, KeyError> {
+    async fn open(&self, tenant: Uuid, epoch: i32, wrapped: &[u8]) -> Result<TenantKey, KeyError> {
         let wrapped = Wrapped::from_bytes(wrapped)?;
         let context = TenantKey::context(tenant, epoch);
         let key = self

@@ -7,7 +7,7 @@ use crate::seal::{Context, Key, KeyId, SealBroken, TenantKey, Wrapped};
 
 const BROKEN: Option<KeyError> = Some(KeyError::Broken(SealBroken));
 
-fn context(epoch: u32) -> Context {
+fn context(epoch: i32) -> Context {
     TenantKey::context(Uuid::from_u128(0x7e), epoch)
 }
 

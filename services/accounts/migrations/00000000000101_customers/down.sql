@@ -1,0 +1,2 @@
+DROP TABLE customer_labels;
+DROP TABLE customers;

@@ -1,0 +1,3 @@
+DROP TABLE ledger_intents;
+DROP TABLE account_labels;
+DROP TABLE accounts;

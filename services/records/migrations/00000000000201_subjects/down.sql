@@ -1,0 +1,3 @@
+DROP TABLE subject_keys;
+DROP TABLE subjects;
+DROP TABLE tenant_keys;

@@ -1,0 +1,101 @@
+//! Every way in which a call can fail, and the one place where that becomes an answer.
+
+use std::time::Duration;
+
+use shared::db::{DbError, UnitError};
+use shared::problem::{Problem, Reason};
+use tonic::Status;
+
+use crate::domain::record::RecordId;
+use crate::seal::{KeyError, SealBroken, SealFailed};
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The id that the caller chose is in use.
+    #[error("{0} is in use")]
+    IdTaken(RecordId),
+    /// A key or a body cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Anything that already says what a caller should be told.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl UnitError for Error {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<Box<Problem>> for Error {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(*problem)
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl From<SealBroken> for Error {
+    fn from(error: SealBroken) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+impl From<SealFailed> for Error {
+    fn from(error: SealFailed) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::IdTaken(id) => {
+                Self::new(Reason::IdTaken, format!("{id} is in use.")).figure("name", id)
+            }
+            Error::Key(error) => key_problem(&error),
+            Error::Problem(problem) => problem,
+            Error::Db(error) => error.into(),
+        }
+    }
+}
+
+fn key_problem(error: &KeyError) -> Problem {
+    match error {
+        KeyError::Unavailable(_) => {
+            tracing::warn!(%error, "a tenant key is not to be had");
+            let message = "The key provider is away. Nothing was done.";
+            Problem::new(Reason::KeyProviderUnavailable, message)
+                .retry_after(Duration::from_secs(1))
+        }
+        KeyError::Broken(_) => {
+            tracing::error!("what is stored does not open: it was changed, or its key is gone");
+            Problem::new(Reason::SealBroken, "What is stored does not open.")
+        }
+        KeyError::Failed(_) => {
+            tracing::error!(%error, "nothing can be sealed");
+            Problem::new(
+                Reason::Internal,
+                "The service failed. The trace id finds it.",
+            )
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Problem::from(error).into()
+    }
+}

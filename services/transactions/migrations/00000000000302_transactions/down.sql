@@ -1,0 +1,5 @@
+DROP TABLE labels;
+DROP TABLE texts;
+DROP TABLE entries;
+DROP FUNCTION entries_balance;
+DROP TABLE transactions;

@@ -1,0 +1,99 @@
+-- What was posted. Nothing here is ever updated or deleted: the runtime role may only add.
+CREATE TABLE transactions (
+    tenant_id uuid NOT NULL REFERENCES tenants (id),
+    id uuid NOT NULL,
+    type text NOT NULL,
+    entry_count integer NOT NULL CHECK (entry_count BETWEEN 2 AND 1000),
+    effective_time timestamptz NOT NULL,
+    record_time timestamptz NOT NULL,
+    booking_date date NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE entries (
+    tenant_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    -- The place in the transaction, from 0.
+    entry_index integer NOT NULL CHECK (entry_index >= 0),
+    account_id uuid NOT NULL,
+    -- The place in the account, from 1, without gaps.
+    entry_seq bigint NOT NULL,
+    -- 1 DEBIT, 2 CREDIT
+    direction smallint NOT NULL CHECK (direction IN (1, 2)),
+    amount numeric(38, 0) NOT NULL CHECK (amount > 0),
+    currency text NOT NULL,
+    -- The account as this entry left it, in record order.
+    posted_after numeric(38, 0) NOT NULL,
+    available_after numeric(38, 0),
+    version_after bigint NOT NULL,
+    PRIMARY KEY (tenant_id, transaction_id, entry_index),
+    UNIQUE (tenant_id, account_id, entry_seq),
+    FOREIGN KEY (tenant_id, transaction_id) REFERENCES transactions (tenant_id, id),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES ledger_accounts (tenant_id, id)
+);
+
+-- Texts by people, apart from what is immutable, so that they can be redacted while every proof
+-- stays valid. An entry_index of -1 is the transaction's own description.
+CREATE TABLE texts (
+    tenant_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    entry_index integer NOT NULL CHECK (entry_index >= -1),
+    text text NOT NULL,
+    PRIMARY KEY (tenant_id, transaction_id, entry_index),
+    FOREIGN KEY (tenant_id, transaction_id) REFERENCES transactions (tenant_id, id)
+);
+
+-- Text comparison is leakproof, so look-ups by label keep their index behind the policy.
+CREATE TABLE labels (
+    tenant_id uuid NOT NULL,
+    key text NOT NULL,
+    value text NOT NULL,
+    transaction_id uuid NOT NULL,
+    PRIMARY KEY (tenant_id, transaction_id, key),
+    FOREIGN KEY (tenant_id, transaction_id) REFERENCES transactions (tenant_id, id)
+);
+CREATE INDEX labels_by_value ON labels (tenant_id, key, value, transaction_id);
+
+DO $$
+DECLARE
+    runtime text := regexp_replace(current_user, '_owner$', '');
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['transactions', 'entries', 'texts', 'labels'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format(
+            'CREATE POLICY tenant ON %I USING (tenant_id = '
+            '(SELECT nullif(current_setting(''strongroom.tenant'', true), '''')::uuid))', name);
+        EXECUTE format('GRANT SELECT, INSERT ON %I TO %I', name, runtime);
+    END LOOP;
+END $$;
+
+-- Entries that do not sum to zero for each transaction and currency, or that are not exactly as
+-- many as the transaction says, are refused: no bug and no SQL can add to what is posted. A
+-- statement must therefore bring all entries of a transaction.
+CREATE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added
+        GROUP BY tenant_id, transaction_id, currency
+        HAVING sum(CASE direction WHEN 1 THEN amount ELSE -amount END) <> 0
+    ) THEN
+        RAISE EXCEPTION 'entries do not balance' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'entries_balance';
+    END IF;
+    IF EXISTS (
+        SELECT FROM (SELECT tenant_id, transaction_id, count(*) AS count
+                     FROM added GROUP BY tenant_id, transaction_id) a
+        JOIN transactions t ON t.tenant_id = a.tenant_id AND t.id = a.transaction_id
+        WHERE t.entry_count <> a.count
+    ) THEN
+        RAISE EXCEPTION 'entries are not complete' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'entries_complete';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entries_balance AFTER INSERT ON entries
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION entries_balance();

@@ -1,0 +1,88 @@
+//! The accounts service, as the ledger needs it: who knows an account that the ledger does not?
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use shared::field::At as _;
+use shared::grpc::Call;
+use shared::grpc::client::Peer;
+use shared::ids::TenantId;
+use shared::problem::{Problem, Reason};
+use strongroom_proto::accounts::v1::account_service_client::AccountServiceClient;
+use strongroom_proto::accounts::v1::{GetAccountRequest, account};
+use tokio::sync::Semaphore;
+use tonic::transport::Channel;
+
+use crate::domain::{AccountId, NewAccount};
+use crate::rpc::decode_account;
+
+/// How long an account that accounts does not know either is not asked for again.
+const UNKNOWN: Duration = Duration::from_secs(1);
+/// Unknown accounts that are remembered; beyond it all are forgotten.
+const UNKNOWN_MAX: usize = 10_000;
+/// Questions at once, so that a stream of unknown accounts does not starve known ones.
+const PERMITS: usize = 16;
+
+/// The accounts service.
+#[derive(Debug, Clone)]
+pub(crate) struct Accounts {
+    peer: Peer,
+    client: AccountServiceClient<Channel>,
+    permits: Arc<Semaphore>,
+    unknown: Arc<Mutex<HashMap<(TenantId, AccountId), Instant>>>,
+}
+
+impl Accounts {
+    pub(crate) fn new(peer: Peer) -> Self {
+        let client = AccountServiceClient::new(peer.channel());
+        let permits = Arc::new(Semaphore::new(PERMITS));
+        Self { peer, client, permits, unknown: Arc::default() }
+    }
+
+    /// The account as accounts has it; `None` where it has none that may be posted to.
+    pub(crate) async fn find(
+        &self,
+        call: &Call,
+        id: AccountId,
+    ) -> Result<Option<NewAccount>, Problem> {
+        let key = (call.tenant_id()?, id);
+        if self.is_unknown(key) {
+            return Ok(None);
+        }
+        let _permit = self.permits.acquire().await.map_err(|_| {
+            Problem::new(Reason::Internal, "The service is shutting down.")
+        })?;
+        let request = GetAccountRequest { name: id.name() };
+        let asked = self.peer.call(call, request, |request| {
+            let mut client = self.client.clone();
+            async move { client.get_account(request).await }
+        });
+        let found = match asked.await {
+            Ok(found) if found.state() != account::State::Closed => found,
+            Ok(_) => return Ok(None),
+            Err(problem) if problem.reason == Reason::ResourceNotFound => {
+                self.remember(key);
+                return Ok(None);
+            }
+            Err(problem) => return Err(problem),
+        };
+        let class = found.class();
+        let decoded =
+            decode_account(id, &found.currency, class, found.gl_code, found.overdraft, Vec::new());
+        Ok(Some(decoded.at("account").map_err(|problem| *problem)?))
+    }
+
+    fn is_unknown(&self, key: (TenantId, AccountId)) -> bool {
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.get(&key).is_some_and(|since| since.elapsed() < UNKNOWN)
+    }
+
+    fn remember(&self, key: (TenantId, AccountId)) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.len() >= UNKNOWN_MAX {
+            unknown.clear();
+        }
+        unknown.insert(key, Instant::now());
+    }
+}

@@ -1,0 +1,37 @@
+//! The rules of double entry: pure types and decisions, without a wire or a table.
+
+mod account;
+mod controls;
+mod posting;
+mod transaction;
+
+use shared::ids::{Id, Resource};
+
+pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
+pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, merge};
+pub(crate) use posting::{Posted, PostedEntry, Refusal, decide};
+pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, Unbalanced, check_balance};
+
+/// The kind of an account.
+#[derive(Debug)]
+pub enum Account {}
+
+impl Resource for Account {
+    const COLLECTION: &'static str = "accounts";
+    const TYPE: &'static str = "account";
+}
+
+/// The id of an account, which the accounts service knows it by too.
+pub type AccountId = Id<Account>;
+
+/// The kind of a transaction.
+#[derive(Debug)]
+pub enum Transaction {}
+
+impl Resource for Transaction {
+    const COLLECTION: &'static str = "transactions";
+    const TYPE: &'static str = "transaction";
+}
+
+/// The id of a transaction.
+pub type TransactionId = Id<Transaction>;

@@ -1,0 +1,24 @@
+//! `BalanceService.GetBalance`.
+
+use shared::field::At as _;
+use shared::grpc::Call;
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::{Rpc, encode};
+use crate::domain::AccountId;
+use crate::store::ledger_accounts;
+
+pub(super) async fn call(
+    rpc: &Rpc,
+    request: Request<wire::GetBalanceRequest>,
+) -> Result<Response<wire::Balance>, Status> {
+    let call = Call::of(&request)?;
+    let id = AccountId::parse_name(&request.get_ref().account).at("account")?;
+    let tenant = call.tenant_id()?;
+    let read = rpc.db.read("get_balance", call.scope(), move |conn| {
+        ledger_accounts::select(conn, tenant, id)
+    });
+    let account = read.await?.ok_or_else(|| id.not_found())?;
+    Ok(Response::new(encode::balance(&account, rpc.clock.now())))
+}

@@ -1,0 +1,213 @@
+//! `ledger_accounts`: one row for each account, locked in the order of the ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Numeric, Timestamptz, Uuid};
+use shared::db::{DbError, statement};
+use shared::ids::TenantId;
+use shared::money::{Currency, Units};
+use shared::time::Timestamp;
+
+use super::schema::ledger_accounts;
+use crate::domain::{AccountClass, AccountId, Controls, LedgerAccount, Overdraft};
+use crate::error::Error;
+
+#[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]
+#[diesel(table_name = ledger_accounts)]
+struct Row {
+    tenant_id: TenantId,
+    id: AccountId,
+    currency: String,
+    decimals: i16,
+    class: i16,
+    gl_code: String,
+    overdraft_limit: Option<Units>,
+    posted_debits: Units,
+    posted_credits: Units,
+    held: Units,
+    entry_seq: i64,
+    version: i64,
+    controls: Option<String>,
+    create_time: Timestamp,
+    record_time: Timestamp,
+}
+
+impl Row {
+    fn new(tenant: TenantId, account: &LedgerAccount) -> Self {
+        Self {
+            tenant_id: tenant,
+            id: account.id,
+            currency: account.currency.code().to_owned(),
+            decimals: i16::from(account.currency.decimals()),
+            class: class_column(account.class),
+            gl_code: account.gl_code.clone(),
+            overdraft_limit: match account.overdraft {
+                Overdraft::Limit(limit) => Some(limit),
+                Overdraft::Unbounded => None,
+            },
+            posted_debits: account.posted_debits,
+            posted_credits: account.posted_credits,
+            held: account.held,
+            entry_seq: account.entry_seq,
+            version: account.version,
+            controls: controls_column(&account.controls),
+            create_time: account.create_time,
+            record_time: account.record_time,
+        }
+    }
+}
+
+impl TryFrom<Row> for LedgerAccount {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", row.id));
+        let decimals = u8::try_from(row.decimals).map_err(|_| fault("currency"))?;
+        let controls = row.controls.as_deref().map_or(Ok(Vec::new()), serde_json::from_str);
+        Ok(Self {
+            id: row.id,
+            currency: Currency::new(&row.currency, decimals).ok_or_else(|| fault("currency"))?,
+            class: class_from_column(row.class).ok_or_else(|| fault("class"))?,
+            controls: controls.map_err(|_| fault("controls"))?,
+            gl_code: row.gl_code,
+            overdraft: row.overdraft_limit.map_or(Overdraft::Unbounded, Overdraft::Limit),
+            posted_debits: row.posted_debits,
+            posted_credits: row.posted_credits,
+            held: row.held,
+            entry_seq: row.entry_seq,
+            version: row.version,
+            create_time: row.create_time,
+            record_time: row.record_time,
+        })
+    }
+}
+
+fn class_column(class: AccountClass) -> i16 {
+    match class {
+        AccountClass::Asset => 1,
+        AccountClass::Liability => 2,
+        AccountClass::Equity => 3,
+        AccountClass::Income => 4,
+        AccountClass::Expense => 5,
+    }
+}
+
+fn class_from_column(column: i16) -> Option<AccountClass> {
+    match column {
+        1 => Some(AccountClass::Asset),
+        2 => Some(AccountClass::Liability),
+        3 => Some(AccountClass::Equity),
+        4 => Some(AccountClass::Income),
+        5 => Some(AccountClass::Expense),
+        _ => None,
+    }
+}
+
+fn controls_column(controls: &[Controls]) -> Option<String> {
+    if controls.is_empty() { None } else { serde_json::to_string(controls).ok() }
+}
+
+/// Inserts an account; false where the id is in use.
+pub(crate) fn insert(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &LedgerAccount,
+) -> QueryResult<bool> {
+    let row = Row::new(tenant, account);
+    let inserted = diesel::insert_into(ledger_accounts::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(conn)?;
+    Ok(inserted == 1)
+}
+
+/// Reads an account.
+pub(crate) fn select(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: AccountId,
+) -> Result<Option<LedgerAccount>, Error> {
+    let row = ledger_accounts::table.find((tenant, id)).select(Row::as_select());
+    row.first(conn).optional()?.map(Row::try_into).transpose()
+}
+
+/// Reads accounts. Unknown ids are left out.
+pub(crate) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
+    let rows = ledger_accounts::table
+        .filter(ledger_accounts::tenant_id.eq(tenant))
+        .filter(ledger_accounts::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
+        .select(Row::as_select())
+        .load(conn)?;
+    by_id(rows)
+}
+
+/// Locks accounts and reads them, in the order of their ids, which is the house's lock order. What
+/// is read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown
+/// ids are left out.
+pub(crate) fn lock(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
+    const LOCK: &str = "SELECT * FROM ledger_accounts WHERE tenant_id = $1 AND id = ANY ($2) \
+                        ORDER BY id FOR NO KEY UPDATE";
+    let ids: Vec<AccountId> = ids.iter().copied().collect();
+    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
+    let rows: Vec<Row> = statement(LOCK, binds).load(conn)?;
+    by_id(rows)
+}
+
+fn by_id(rows: Vec<Row>) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
+    rows.into_iter().map(|row| Ok((row.id, LedgerAccount::try_from(row)?))).collect()
+}
+
+/// Writes the balances of locked accounts back.
+pub(crate) fn update_balances(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accounts: &[&LedgerAccount],
+) -> QueryResult<()> {
+    const UPDATE: &str = "\
+        UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
+            held = n.held, entry_seq = n.entry_seq, version = n.version, \
+            record_time = n.record_time \
+        FROM unnest($2, $3, $4, $5, $6, $7, $8) \
+            AS n (id, debits, credits, held, entry_seq, version, record_time) \
+        WHERE a.tenant_id = $1 AND a.id = n.id";
+    fn column<T>(accounts: &[&LedgerAccount], value: impl Fn(&LedgerAccount) -> T) -> Vec<T> {
+        accounts.iter().map(|account| value(account)).collect()
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(accounts, |a| a.id).into_sql::<Array<Uuid>>(),
+        column(accounts, |a| a.posted_debits).into_sql::<Array<Numeric>>(),
+        column(accounts, |a| a.posted_credits).into_sql::<Array<Numeric>>(),
+        column(accounts, |a| a.held).into_sql::<Array<Numeric>>(),
+        column(accounts, |a| a.entry_seq).into_sql::<Array<BigInt>>(),
+        column(accounts, |a| a.version).into_sql::<Array<BigInt>>(),
+        column(accounts, |a| a.record_time).into_sql::<Array<Timestamptz>>(),
+    );
+    let updated = statement(UPDATE, binds).execute(conn)?;
+    if updated == accounts.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
+}
+
+/// Writes the controls of a locked account back.
+pub(crate) fn update_controls(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &LedgerAccount,
+) -> QueryResult<()> {
+    diesel::update(ledger_accounts::table.find((tenant, account.id)))
+        .set((
+            ledger_accounts::controls.eq(controls_column(&account.controls)),
+            ledger_accounts::version.eq(account.version),
+            ledger_accounts::record_time.eq(account.record_time),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
