@@ -16,16 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut files = Vec::new();
     collect(Path::new("proto/strongroom"), &mut files)?;
+    // No contract imports them, but who reads a refusal by the descriptor set needs them.
+    collect(Path::new("proto/google/rpc"), &mut files)?;
 
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(&files)?;
-    fs::write(
-        out.join("strongroom.binpb"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    fs::write(out.join("strongroom.binpb"), compiler.encode_file_descriptor_set())?;
     let pool = compiler.descriptor_pool();
     fs::write(out.join("methods.rs"), method_table(&pool)?)?;
 
@@ -47,10 +43,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "proto")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
             files.push(path);
         }
     }
@@ -76,24 +69,13 @@ fn method_row(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<String
         let extension = pool.get_extension_by_name(option)?;
         let options = method.options();
         let set = options.has_extension(&extension);
-        set.then(|| options.get_extension(&extension).as_message().cloned())
-            .flatten()
+        set.then(|| options.get_extension(&extension).as_message().cloned()).flatten()
     };
     let authz = option(AUTHZ).ok_or(format!("{name} has no option ({AUTHZ})"))?;
-    let text = |field: &str| {
-        format!(
-            "{:?}",
-            authz.get_field_by_name(field).unwrap().as_str().unwrap()
-        )
-    };
+    let text =
+        |field: &str| format!("{:?}", authz.get_field_by_name(field).unwrap().as_str().unwrap());
     let flag = |field: &str| authz.get_field_by_name(field).unwrap().as_bool().unwrap();
-    let number = |field: &str| {
-        authz
-            .get_field_by_name(field)
-            .unwrap()
-            .as_enum_number()
-            .unwrap()
-    };
+    let number = |field: &str| authz.get_field_by_name(field).unwrap().as_enum_number().unwrap();
     if text("permission") == "\"\"" || number("audit") == 0 {
         return Err(format!("{name}: ({AUTHZ}) needs a permission and an audit").into());
     }
@@ -135,9 +117,7 @@ fn sensitive_messages(pool: &DescriptorPool) -> Vec<String> {
 fn redacting_debug(messages: &[String]) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
     for message in messages {
-        let path = message
-            .strip_prefix("strongroom.")
-            .ok_or("sensitivity outside strongroom")?;
+        let path = message.strip_prefix("strongroom.").ok_or("sensitivity outside strongroom")?;
         let path = format!("crate::{}", path.replace('.', "::"));
         let name = message.rsplit('.').next().unwrap_or(message);
         writeln!(

@@ -36,10 +36,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] =
 
 /// The rule of one method, from its options in `proto/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one flag per option of the contract"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag per option of the contract")]
 pub struct Method {
     /// `/strongroom.accounts.v1.AccountService/GetAccount`.
     pub path: &'static str,
@@ -75,8 +72,5 @@ pub const METHODS: &[Method] = include!(concat!(env!("OUT_DIR"), "/methods.rs"))
 
 /// The rule of a method by its path; `None` for what no contract declares.
 pub fn method(path: &str) -> Option<&'static Method> {
-    METHODS
-        .binary_search_by(|method| method.path.cmp(path))
-        .ok()
-        .map(|index| &METHODS[index])
+    METHODS.binary_search_by(|method| method.path.cmp(path)).ok().map(|index| &METHODS[index])
 }

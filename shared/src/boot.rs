@@ -92,25 +92,14 @@ pub async fn run_service(
     let authenticator = Authenticator::load(&config.auth, clock.clone())?;
     let stack = Stack::new(&config.server, authenticator, tenants.clone());
     let limit = config.server.max_message_bytes;
-    let base = Base {
-        db: db.clone(),
-        tenants,
-        clock: clock.clone(),
-        shutdown: shutdown.clone(),
-    };
+    let base = Base { db: db.clone(), tenants, clock: clock.clone(), shutdown: shutdown.clone() };
     let routes = build(base)
         .await?
-        .add_service(tenant_service(
-            TenantRpc::new(db.clone(), clock.clone()),
-            limit,
-        ))
+        .add_service(tenant_service(TenantRpc::new(db.clone(), clock.clone()), limit))
         .add_service(outcome_service(OutcomeRpc::new(db.clone(), clock), limit));
     let served = serve(listener, routes, stack, &config.server, &db, shutdown).await;
     // Writes whose callers are gone still run, bounded by their own statement timeouts.
-    if tokio::time::timeout(config.server.drain, db.drain())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(config.server.drain, db.drain()).await.is_err() {
         tracing::warn!("some units of work still ran at the end");
     }
     Ok(served?)
@@ -201,10 +190,7 @@ pub fn main<C: clap::Args + AsRef<Common> + Send>(
     serve: impl AsyncFnOnce(TcpListener, C, Clock, CancellationToken) -> Result<(), BootError>,
 ) -> ExitCode {
     let cli = config::parse::<Cli<C>>();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
@@ -243,9 +229,7 @@ async fn serve_command<C: clap::Args + AsRef<Common>>(
 
 async fn migrate_command(service: Service, args: MigrateArgs) -> Result<(), BootError> {
     let telemetry = Telemetry::start(service.schema.name, &args.telemetry)?;
-    let schema = args
-        .schema
-        .unwrap_or_else(|| service.schema.name.to_owned());
+    let schema = args.schema.unwrap_or_else(|| service.schema.name.to_owned());
     let migrated =
         task::blocking(move || migrate(&args.database_url, &schema, service.schema)).await;
     telemetry.shutdown().await;
@@ -254,9 +238,7 @@ async fn migrate_command(service: Service, args: MigrateArgs) -> Result<(), Boot
 
 /// Listens on an address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| BootError::Listen(address, error))
+    TcpListener::bind(address).await.map_err(|error| BootError::Listen(address, error))
 }
 
 /// Cancelled by SIGTERM or Ctrl-C.

@@ -12,9 +12,7 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self(Arc::new(|| {
-            Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
-        }))
+        Self(Arc::new(|| Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())))
     }
 
     /// A clock that says what a function says.

@@ -33,6 +33,7 @@ impl<T, E: Into<Box<Problem>>> At<T> for Result<T, E> {
             let mut problem = error.into();
             problem.field = Some(match problem.field.as_deref() {
                 None | Some("") => field.to_owned(),
+                Some(inner) if inner.starts_with('[') => format!("{field}{inner}"),
                 Some(inner) => format!("{field}.{inner}"),
             });
             problem
@@ -58,14 +59,9 @@ pub fn required<T>(value: Option<T>) -> Decoded<T> {
 pub fn text(value: String, min: usize, max: usize) -> Decoded<String> {
     let length = value.chars().count();
     if length < min || length > max {
-        return Err(invalid(format!(
-            "must have {min} to {max} characters, and has {length}"
-        )));
+        return Err(invalid(format!("must have {min} to {max} characters, and has {length}")));
     }
-    if value
-        .chars()
-        .any(|c| c.is_control() && c != '\n' && c != '\t')
-    {
+    if value.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(invalid("must not have control characters"));
     }
     Ok(value)
@@ -73,22 +69,14 @@ pub fn text(value: String, min: usize, max: usize) -> Decoded<String> {
 
 /// A code such as "TOPUP": upper case letters, digits and underscores, 1-64 characters.
 pub fn code(value: String) -> Decoded<String> {
-    slug(value, 64, |c| {
-        c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
-    })
-    .map_err(|()| invalid("must be 1 to 64 upper case letters, digits and underscores"))
+    slug(value, 64, |c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        .map_err(|()| invalid("must be 1 to 64 upper case letters, digits and underscores"))
 }
 
 /// A slug such as "kyc-file": lower case letters, digits and dashes, 1 to `max` characters.
 pub fn kebab(value: String, max: usize) -> Decoded<String> {
-    slug(value, max, |c| {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
-    })
-    .map_err(|()| {
-        invalid(format!(
-            "must be 1 to {max} lower case letters, digits and dashes"
-        ))
-    })
+    slug(value, max, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        .map_err(|()| invalid(format!("must be 1 to {max} lower case letters, digits and dashes")))
 }
 
 fn slug(value: String, max: usize, allowed: impl Fn(char) -> bool) -> Result<String, ()> {
@@ -110,11 +98,7 @@ pub fn labels(labels: BTreeMap<String, String>) -> Decoded<BTreeMap<String, Stri
 
 /// A request id: 1-128 characters, empty where the caller gave none.
 pub fn request_id(value: String) -> Decoded<Option<String>> {
-    if value.is_empty() {
-        Ok(None)
-    } else {
-        text(value, 1, 128).map(Some)
-    }
+    if value.is_empty() { Ok(None) } else { text(value, 1, 128).map(Some) }
 }
 
 /// The request id of a method that needs one.

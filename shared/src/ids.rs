@@ -131,9 +131,7 @@ impl<R: Resource> ToSql<sql_types::Uuid, Pg> for Id<R> {
 }
 impl<R: Resource> FromSql<sql_types::Uuid, Pg> for Id<R> {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        Ok(Self::from_uuid(FromSql::<sql_types::Uuid, Pg>::from_sql(
-            bytes,
-        )?))
+        Ok(Self::from_uuid(FromSql::<sql_types::Uuid, Pg>::from_sql(bytes)?))
     }
 }
 

@@ -39,18 +39,12 @@ impl Currency {
     /// A currency with a code of 3-12 upper case letters and digits, and 0-18 decimals.
     pub fn new(code: &str, decimals: u8) -> Option<Self> {
         let fits = (3..=CODE_MAX).contains(&code.len())
-            && code
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
             && decimals <= 18;
         fits.then(|| {
             let mut bytes = [0; CODE_MAX];
             bytes[..code.len()].copy_from_slice(code.as_bytes());
-            Self {
-                code: bytes,
-                length: u8::try_from(code.len()).unwrap_or(0),
-                decimals,
-            }
+            Self { code: bytes, length: u8::try_from(code.len()).unwrap_or(0), decimals }
         })
     }
 
@@ -108,11 +102,7 @@ impl Units {
 
     /// This many minor units, or `None` above 38 digits.
     pub const fn new(units: i128) -> Option<Self> {
-        if units.unsigned_abs() < LIMIT.unsigned_abs() {
-            Some(Self(units))
-        } else {
-            None
-        }
+        if units.unsigned_abs() < LIMIT.unsigned_abs() { Some(Self(units)) } else { None }
     }
 
     /// The number of minor units.
@@ -143,10 +133,7 @@ impl Units {
 
     /// The wire form, with the currency's decimals.
     pub fn encode(self, currency: Currency) -> WireMoney {
-        WireMoney {
-            currency: currency.code().to_owned(),
-            amount: self.major(currency),
-        }
+        WireMoney { currency: currency.code().to_owned(), amount: self.major(currency) }
     }
 }
 
@@ -175,16 +162,8 @@ impl ToSql<sql_types::Numeric, Pg> for Units {
         let weight = i16::try_from(digits.len())? - 1;
         digits.reverse();
         let numeric = match self.0 < 0 {
-            false => PgNumeric::Positive {
-                weight: weight.max(0),
-                scale: 0,
-                digits,
-            },
-            true => PgNumeric::Negative {
-                weight,
-                scale: 0,
-                digits,
-            },
+            false => PgNumeric::Positive { weight: weight.max(0), scale: 0, digits },
+            true => PgNumeric::Negative { weight, scale: 0, digits },
         };
         ToSql::<sql_types::Numeric, Pg>::to_sql(&numeric, &mut out.reborrow())
     }
@@ -275,9 +254,7 @@ fn parse_major(text: &str, currency: Currency) -> Decoded<Units> {
     if whole.len() > 38 {
         return Err(overflow());
     }
-    let units: i128 = format!("0{whole}{part:0<decimals$}")
-        .parse()
-        .map_err(|_| overflow())?;
+    let units: i128 = format!("0{whole}{part:0<decimals$}").parse().map_err(|_| overflow())?;
     Units::new(sign * units).ok_or_else(overflow)
 }
 
@@ -296,9 +273,7 @@ mod tests {
 
     #[test]
     fn bad_amounts_have_their_reasons() {
-        for text in [
-            "", "-", ".", "1.", ".5", "+1", "1e3", " 1", "1 ", "1,000", "٣", "--1",
-        ] {
+        for text in ["", "-", ".", "1.", ".5", "+1", "1e3", " 1", "1 ", "1,000", "٣", "--1"] {
             assert_eq!(reason(text), Reason::FieldInvalid, "{text:?}");
         }
         assert_eq!(reason("0.001"), Reason::PrecisionExceeded);

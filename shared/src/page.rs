@@ -34,10 +34,7 @@ impl Pages {
     /// The tokens of the method `query` (such as "list-accounts") with these arguments.
     pub fn new(key: &TenantKey, query: &str, arguments: &impl Serialize) -> Self {
         let arguments = serde_json::to_vec(&(query, arguments)).unwrap_or_default();
-        Self {
-            key: key.derive("page-token/1"),
-            query: arguments,
-        }
+        Self { key: key.derive("page-token/1"), query: arguments }
     }
 
     /// The token for what comes after `cursor`.
@@ -88,10 +85,7 @@ mod tests {
             Pages::new(&mine, "list-accounts", &"b"),
             Pages::new(&mine, "list-others", &"a"),
         ] {
-            assert_eq!(
-                foreign.cursor(&token).unwrap_err().reason,
-                Reason::PageTokenInvalid
-            );
+            assert_eq!(foreign.cursor(&token).unwrap_err().reason, Reason::PageTokenInvalid);
         }
         for damaged in ["x", "!!", "AAAA", &token[1..]] {
             assert!(pages.cursor(damaged).is_err(), "{damaged}");

@@ -65,9 +65,7 @@ pub struct Principal {
 impl Principal {
     /// How far a permission reaches, or `PERMISSION_MISSING`.
     pub fn require(&self, permission: &str) -> Result<Scope, Problem> {
-        self.grants
-            .scope(permission)
-            .ok_or_else(|| missing(permission))
+        self.grants.scope(permission).ok_or_else(|| missing(permission))
     }
 }
 
@@ -84,17 +82,11 @@ mod tests {
     #[test]
     fn grants_match_whole_words_only() {
         let grants = Grants::new(["accounts.*", "records.records.get", "transactions.*:own"]);
-        assert_eq!(
-            grants.scope("accounts.customers.create"),
-            Some(Scope::Tenant)
-        );
+        assert_eq!(grants.scope("accounts.customers.create"), Some(Scope::Tenant));
         assert_eq!(grants.scope("accountsx.customers.create"), None);
         assert_eq!(grants.scope("records.records.getFull"), None);
         assert_eq!(grants.scope("transactions.balances.get"), Some(Scope::Own));
-        assert_eq!(
-            Grants::new(["acc*"]).scope("accounts.customers.create"),
-            None
-        );
+        assert_eq!(Grants::new(["acc*"]).scope("accounts.customers.create"), None);
         assert_eq!(Grants::default().scope("accounts.customers.create"), None);
     }
 

@@ -26,23 +26,14 @@ impl Problem {
     /// A problem without figures.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            reason,
-            message,
-            figures: BTreeMap::new(),
-            field: None,
-            retry_after: None,
-        }
+        Self { reason, message, figures: BTreeMap::new(), field: None, retry_after: None }
     }
 
     /// `RESOURCE_NOT_FOUND` for a resource, by its type ("account") and name ("accounts/…").
     pub fn not_found(kind: &str, name: impl fmt::Display) -> Self {
-        Self::new(
-            Reason::ResourceNotFound,
-            format!("There is no {kind} {name}."),
-        )
-        .figure("type", kind)
-        .figure("name", name)
+        Self::new(Reason::ResourceNotFound, format!("There is no {kind} {name}."))
+            .figure("type", kind)
+            .figure("name", name)
     }
 
     /// Adds a figure.

@@ -7,9 +7,6 @@ pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
     let span = tracing::Span::current();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that keeps the span"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that keeps the span")]
     tokio::task::spawn_blocking(move || span.in_scope(work)).await
 }

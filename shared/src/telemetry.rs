@@ -20,12 +20,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Buckets of every duration (OpenTelemetry semantic conventions), in seconds.
-pub const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
+pub const SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// How the service reports.
 #[derive(Debug, Clone, clap::Args)]
+// Several structs of this name are flattened into one command line.
+#[group(skip)]
 #[command(next_help_heading = "Telemetry")]
 pub struct Config {
     /// What is logged, such as "info,shared=debug"
@@ -62,18 +63,16 @@ impl Telemetry {
     /// Starts logs, traces and metrics for the process. Once a process.
     pub fn start(service: &str, config: &Config) -> Result<Self, TelemetryError> {
         let exporter = |error: &dyn std::fmt::Display| TelemetryError::Exporter(error.to_string());
-        let resource = Resource::builder()
-            .with_service_name(format!("strongroom-{service}"))
-            .build();
+        let resource =
+            Resource::builder().with_service_name(format!("strongroom-{service}")).build();
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .build()
             .map_err(|error| exporter(&error))?;
-        let mut metrics = SdkMeterProvider::builder()
-            .with_resource(resource.clone())
-            .with_reader(reader);
+        let mut metrics =
+            SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
         let mut traces = None;
         if let Some(endpoint) = &config.otlp_endpoint {
             let otlp = Otlp::connect(endpoint).map_err(|error| exporter(&error))?;
@@ -86,11 +85,7 @@ impl Telemetry {
         let metrics = metrics.build();
         opentelemetry::global::set_meter_provider(metrics.clone());
         subscribe(config, traces.as_ref())?;
-        Ok(Self {
-            metrics,
-            traces,
-            registry,
-        })
+        Ok(Self { metrics, traces, registry })
     }
 
     /// The metrics as Prometheus reads them.
@@ -153,9 +148,7 @@ fn subscribe(config: &Config, traces: Option<&SdkTracerProvider>) -> Result<(), 
 
 /// The text that Prometheus scrapes.
 pub fn scrape(registry: &Registry) -> String {
-    TextEncoder::new()
-        .encode_to_string(&registry.gather())
-        .unwrap_or_default()
+    TextEncoder::new().encode_to_string(&registry.gather()).unwrap_or_default()
 }
 
 /// Puts a span below the caller's (W3C Trace Context), and gives the trace id: the exported one

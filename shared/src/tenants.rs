@@ -83,6 +83,7 @@ impl TenantKey {
     }
 
     /// A key for one use (HKDF, RFC 5869).
+    #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "see the message")]
     pub fn derive(&self, label: &str) -> hmac::Key {
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"strongroom").extract(&self.0);
         hmac::Key::from(
@@ -141,43 +142,34 @@ pub(crate) struct TenantRow {
 
 /// Reads a tenant.
 pub(crate) fn select(conn: &mut PgConnection, id: TenantId) -> QueryResult<Option<TenantRow>> {
-    tenants::table
-        .find(id)
-        .select(TenantRow::as_select())
-        .first(conn)
-        .optional()
+    tenants::table.find(id).select(TenantRow::as_select()).first(conn).optional()
 }
 
 /// Inserts a tenant; false where the id is taken.
 pub(crate) fn insert(conn: &mut PgConnection, row: &TenantRow) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(tenants::table)
-        .values(row)
-        .on_conflict_do_nothing();
+    let inserted = diesel::insert_into(tenants::table).values(row).on_conflict_do_nothing();
     Ok(inserted.execute(conn)? == 1)
 }
 
 /// Every tenant's id, for workers that serve all of them.
 pub fn all(conn: &mut PgConnection) -> QueryResult<Vec<TenantId>> {
-    tenants::table
-        .select(tenants::id)
-        .order(tenants::id)
-        .load(conn)
+    tenants::table.select(tenants::id).order(tenants::id).load(conn)
 }
+
+/// A tenant, and when it was read.
+type Seen = (Instant, Arc<TenantInfo>);
 
 /// The tenants, as they were at most two seconds ago.
 #[derive(Debug, Clone)]
 pub struct Tenants {
     db: Db,
-    seen: Arc<RwLock<HashMap<TenantId, (Instant, Arc<TenantInfo>)>>>,
+    seen: Arc<RwLock<HashMap<TenantId, Seen>>>,
 }
 
 impl Tenants {
     /// The tenants in a database.
     pub fn new(db: Db) -> Self {
-        Self {
-            db,
-            seen: Arc::default(),
-        }
+        Self { db, seen: Arc::default() }
     }
 
     /// A tenant, or `RESOURCE_NOT_FOUND`.
@@ -186,15 +178,9 @@ impl Tenants {
             return Ok(info);
         }
         let read = move |conn: &mut PgConnection| Ok::<_, DbError>(select(conn, id)?);
-        let row = self
-            .db
-            .read("get_tenant", Scope::tenantless(deadline), read)
-            .await?;
-        let info = Arc::new(info(row.ok_or_else(|| id.not_found())?)?);
-        let mut seen = self
-            .seen
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let row = self.db.read("get_tenant", Scope::tenantless(deadline), read).await?;
+        let info = Arc::new(info(&row.ok_or_else(|| id.not_found())?)?);
+        let mut seen = self.seen.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.len() >= CACHED_MAX {
             seen.clear();
         }
@@ -203,22 +189,16 @@ impl Tenants {
     }
 
     fn seen(&self, id: TenantId) -> Option<Arc<TenantInfo>> {
-        let seen = self
-            .seen
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seen = self.seen.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (since, info) = seen.get(&id)?;
         (since.elapsed() < TTL).then(|| Arc::clone(info))
     }
 }
 
-fn info(row: TenantRow) -> Result<TenantInfo, Problem> {
+fn info(row: &TenantRow) -> Result<TenantInfo, Problem> {
     let fault = |what: &str| {
         tracing::error!(tenant = %row.id, "the tenant has no usable {what}");
-        Problem::new(
-            Reason::Internal,
-            "The service failed. The trace id finds it.",
-        )
+        Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
     };
     Ok(TenantInfo {
         id: row.id,

@@ -22,8 +22,18 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 
 /// A point in time in microseconds since the Unix epoch, as exact as `timestamptz`.
 #[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-    AsExpression, FromSqlRow,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    AsExpression,
+    FromSqlRow,
 )]
 #[diesel(sql_type = sql_types::Timestamptz)]
 pub struct Timestamp(i64);
@@ -127,9 +137,7 @@ impl ToSql<sql_types::Date, Pg> for Day {
 impl FromSql<sql_types::Date, Pg> for Day {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let PgDate(days) = FromSql::<sql_types::Date, Pg>::from_sql(bytes)?;
-        Ok(Self(
-            POSTGRES_EPOCH_DAY.checked_add(jiff::Span::new().try_days(days)?)?,
-        ))
+        Ok(Self(POSTGRES_EPOCH_DAY.checked_add(jiff::Span::new().try_days(days)?)?))
     }
 }
 
@@ -139,10 +147,7 @@ mod tests {
 
     #[test]
     fn finer_than_a_microsecond_is_refused() {
-        let wire = prost_types::Timestamp {
-            seconds: 1,
-            nanos: 1_500,
-        };
+        let wire = prost_types::Timestamp { seconds: 1, nanos: 1_500 };
         assert!(Timestamp::decode(wire).is_err());
     }
 
@@ -157,10 +162,7 @@ mod tests {
     #[test]
     fn the_day_is_the_tenants() {
         let zone = TimeZone::get("Pacific/Auckland").unwrap();
-        let noon = Timestamp::decode(prost_types::Timestamp {
-            seconds: 1_795_348_800,
-            nanos: 0,
-        });
+        let noon = Timestamp::decode(prost_types::Timestamp { seconds: 1_795_348_800, nanos: 0 });
         assert_eq!(noon.unwrap().day_in(&zone).to_string(), "2026-11-23");
     }
 }

@@ -1,1 +1,93 @@
-//! accounts
+//! Customers and the accounts that they hold.
+//!
+//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/` (SQL).
+//! What also needs a peer is stored as PENDING first, and finished by a repeat or by the reconciler.
+
+mod clients;
+mod config;
+mod domain;
+mod error;
+mod reconciler;
+mod registrar;
+mod rpc;
+mod store;
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use shared::boot::{Base, BootError, Service, run_service};
+use shared::clock::Clock;
+use shared::db::Schema;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use clients::{Ledger, Records};
+pub use config::Config;
+use reconciler::Reconciler;
+pub use reconciler::Config as ReconcilerConfig;
+use registrar::Registrar;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// What is fixed of this service.
+pub const SERVICE: Service = Service {
+    schema: Schema {
+        name: "accounts",
+        migrations: &MIGRATIONS,
+        binary: 1,
+    },
+    port: 7001,
+    admin_port: 9001,
+};
+
+/// Serves until `shutdown`, then drains.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), BootError> {
+    let tasks = TaskTracker::new();
+    // Background work ends with the server, for whatever reason that ends.
+    let stop = shutdown.child_token();
+    let _stopped = stop.clone().drop_guard();
+    let build = async |base: Base| routes(base, &config, &tasks, &stop);
+    let served = run_service(SERVICE, listener, &config.common, clock, shutdown, build).await;
+    stop.cancel();
+    tasks.close();
+    // What calls began is bounded by their deadlines; the database is closed to it by now.
+    if tokio::time::timeout(config.common.server.drain, tasks.wait()).await.is_err() {
+        tracing::warn!("some calls were still at work at the end");
+    }
+    served
+}
+
+fn routes(
+    base: Base,
+    config: &Config,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Routes, BootError> {
+    let peers = config.peers(&base.clock, stop)?;
+    let limit = config.common.server.max_message_bytes;
+    let registrar = Registrar {
+        db: base.db.clone(),
+        clock: base.clock.clone(),
+        ledger: Ledger::new(peers.transactions),
+    };
+    let reconciler = Reconciler {
+        config: config.reconciler.clone(),
+        tenants: base.tenants,
+        registrar: registrar.clone(),
+    };
+    tasks.spawn(reconciler.run(stop.clone()));
+    let rpc = rpc::Rpc {
+        db: base.db,
+        clock: base.clock,
+        records: Records::new(peers.records, limit),
+        registrar,
+        tasks: tasks.clone(),
+        message_bytes_max: limit,
+    };
+    Ok(rpc.routes())
+}

@@ -9,6 +9,7 @@ use crate::seal::KeyringLimits;
 
 /// What the service needs to serve.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// What every service needs.
     #[command(flatten)]

@@ -29,11 +29,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// What is fixed of the service.
 pub const SERVICE: Service = Service {
-    schema: Schema {
-        name: "records",
-        migrations: &MIGRATIONS,
-        binary: 1,
-    },
+    schema: Schema { name: "records", migrations: &MIGRATIONS, binary: 1 },
     port: 7002,
     admin_port: 9002,
 };
@@ -54,10 +50,6 @@ fn routes(base: Base, config: &Config) -> Result<Routes, BootError> {
     let provider = provider.map_err(|error| BootError::Service(error.to_string()))?;
     let ring = Keyring::new(Arc::new(provider), config.keys.limits());
     let vault = vault::Vault::new(base.db.clone(), base.clock.clone(), ring);
-    let rpc = rpc::Rpc {
-        db: base.db,
-        clock: base.clock,
-        vault,
-    };
+    let rpc = rpc::Rpc { db: base.db, clock: base.clock, vault };
     Ok(rpc.routes(config.common.server.max_message_bytes))
 }

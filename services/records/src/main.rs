@@ -17,10 +17,7 @@ struct Keygen {
 
 fn main() -> ExitCode {
     // `keygen` needs neither configuration nor a database.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|command| command == "keygen")
-    {
+    if std::env::args_os().nth(1).is_some_and(|command| command == "keygen") {
         return keygen(Keygen::try_parse_from(std::env::args_os().skip(1)));
     }
     shared::boot::main(records::SERVICE, records::serve)

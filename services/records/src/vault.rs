@@ -30,12 +30,7 @@ pub(crate) struct Vault {
 impl Vault {
     /// A vault over a database and a key ring.
     pub(crate) fn new(db: Db, clock: Clock, ring: Keyring) -> Self {
-        Self {
-            db,
-            clock,
-            ring: Arc::new(ring),
-            making: Arc::default(),
-        }
+        Self { db, clock, ring: Arc::new(ring), making: Arc::default() }
     }
 
     /// The key under which a tenant's new subjects are put. The first call makes it.
@@ -48,20 +43,14 @@ impl Vault {
             Some(row) => row,
             None => self.make(tenant, scope).await?,
         };
-        Ok(self
-            .ring
-            .tenant_key(tenant.uuid(), row.epoch, &row.wrapped)
-            .await?)
+        Ok(self.ring.tenant_key(tenant.uuid(), row.epoch, &row.wrapped).await?)
     }
 
     /// A subject's key.
     pub(crate) async fn subject_key(&self, chain: &KeyChain) -> Result<SubjectKey, Error> {
         let (above, key) = (&chain.tenant, &chain.subject);
         let tenant = above.tenant_id.uuid();
-        let above = self
-            .ring
-            .tenant_key(tenant, above.epoch, &above.wrapped)
-            .await?;
+        let above = self.ring.tenant_key(tenant, above.epoch, &above.wrapped).await?;
         let wrapped = Wrapped::from_bytes(&key.wrapped)?;
         Ok(above.open_subject_key(key.subject_id.uuid(), key.generation, &wrapped)?)
     }

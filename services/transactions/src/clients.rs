@@ -50,9 +50,11 @@ impl Accounts {
         if self.is_unknown(key) {
             return Ok(None);
         }
-        let _permit = self.permits.acquire().await.map_err(|_| {
-            Problem::new(Reason::Internal, "The service is shutting down.")
-        })?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Problem::new(Reason::Internal, "The service is shutting down."))?;
         let request = GetAccountRequest { name: id.name() };
         let asked = self.peer.call(call, request, |request| {
             let mut client = self.client.clone();

@@ -57,9 +57,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => refused(refusal),
-            Error::UnknownAccount { index, account } => {
-                account.not_found().figure("entry", index)
-            }
+            Error::UnknownAccount { index, account } => account.not_found().figure("entry", index),
             Error::IdTaken(name) => {
                 Problem::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
             }

@@ -60,7 +60,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), BootError> {
     let common = config.common.clone();
-    run_service(SERVICE, listener, &common, clock, shutdown, async |base| build(base, &config)).await
+    run_service(SERVICE, listener, &common, clock, shutdown, async |base| build(base, &config))
+        .await
 }
 
 fn build(base: Base, config: &Config) -> Result<Routes, BootError> {

@@ -16,9 +16,16 @@ pub(super) struct Metrics {
 }
 
 /// A unit of work that runs.
+#[derive(Clone, Copy)]
 pub(super) struct Started {
     name: &'static str,
     since: Instant,
+}
+
+impl Started {
+    pub(super) fn now(name: &'static str) -> Self {
+        Self { name, since: Instant::now() }
+    }
 }
 
 impl Metrics {
@@ -39,13 +46,6 @@ impl Metrics {
         }
     }
 
-    pub(super) fn start(&self, name: &'static str) -> Started {
-        Started {
-            name,
-            since: Instant::now(),
-        }
-    }
-
     pub(super) fn finish(&self, unit: Started, retries: u32, error: Option<&DbError>) {
         let attributes = [
             KeyValue::new("db.system.name", "postgresql"),
@@ -53,13 +53,8 @@ impl Metrics {
             KeyValue::new("db.operation.name", unit.name),
             KeyValue::new("error.type", error.map_or("", outcome)),
         ];
-        let labels = if error.is_some() {
-            &attributes[..]
-        } else {
-            &attributes[..3]
-        };
-        self.duration
-            .record(unit.since.elapsed().as_secs_f64(), labels);
+        let labels = if error.is_some() { &attributes[..] } else { &attributes[..3] };
+        self.duration.record(unit.since.elapsed().as_secs_f64(), labels);
         if retries > 0 {
             self.retries.add(u64::from(retries), &attributes[..3]);
         }

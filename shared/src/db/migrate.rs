@@ -128,14 +128,9 @@ pub fn check(runtime_url: &str, schema_name: &str, schema: Schema) -> Result<(),
     if !missing.is_empty() {
         return Err(MigrateError::Behind(missing.join(", ")));
     }
-    let min_binary = schema_state::table
-        .select(schema_state::min_binary)
-        .first(&mut conn)?;
+    let min_binary = schema_state::table.select(schema_state::min_binary).first(&mut conn)?;
     if schema.binary < min_binary {
-        return Err(MigrateError::TooOld {
-            min_binary,
-            binary: schema.binary,
-        });
+        return Err(MigrateError::TooOld { min_binary, binary: schema.binary });
     }
     Ok(())
 }

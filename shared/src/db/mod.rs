@@ -27,7 +27,7 @@ pub use statement::{Statement, statement};
 
 use crate::deadline::Deadline;
 use crate::ids::TenantId;
-use metrics::Metrics;
+use metrics::{Metrics, Started};
 use pool::Pool;
 use unit::{Mode, Step};
 
@@ -55,18 +55,12 @@ pub struct Scope {
 impl Scope {
     /// A tenant's work.
     pub fn tenant(tenant: TenantId, deadline: Deadline) -> Self {
-        Self {
-            tenant: Some(tenant),
-            deadline,
-        }
+        Self { tenant: Some(tenant), deadline }
     }
 
     /// Work on tables that no tenant owns.
     pub fn tenantless(deadline: Deadline) -> Self {
-        Self {
-            tenant: None,
-            deadline,
-        }
+        Self { tenant: None, deadline }
     }
 }
 
@@ -81,9 +75,7 @@ pub struct Db {
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db")
-            .field("pool", &self.pool.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Db").field("pool", &self.pool.status()).finish_non_exhaustive()
     }
 }
 
@@ -93,12 +85,7 @@ impl Db {
         let pool = pool::build(&session_url(url, schema), &config)
             .map_err(|error| DbError::Fault(error.to_string()))?;
         let metrics = Metrics::new(schema);
-        Ok(Self {
-            pool,
-            config: Arc::new(config),
-            units: TaskTracker::new(),
-            metrics,
-        })
+        Ok(Self { pool, config: Arc::new(config), units: TaskTracker::new(), metrics })
     }
 
     /// Runs a read: one snapshot for all its queries, and no writes.
@@ -164,7 +151,7 @@ impl Db {
         E: UnitError,
         F: Fn(&mut PgConnection) -> Result<T, E> + Send + Sync + 'static,
     {
-        let unit = self.metrics.start(name);
+        let unit = Started::now(name);
         let (mut retries, mut dead) = (0, 0);
         let result = loop {
             match self.attempt(mode, scope, &f).await {
@@ -183,11 +170,7 @@ impl Db {
                 Step::Failed(error) => break Err(error),
             }
         };
-        self.metrics.finish(
-            unit,
-            retries,
-            result.as_ref().err().and_then(UnitError::database),
-        );
+        self.metrics.finish(unit, retries, result.as_ref().err().and_then(UnitError::database));
         result
     }
 
@@ -205,9 +188,7 @@ impl Db {
             return Step::Failed(DbError::Deadline.into());
         };
         let f = Arc::clone(f);
-        let step = connection
-            .interact(move |conn| unit::execute(conn, &begin, &*f))
-            .await;
+        let step = connection.interact(move |conn| unit::execute(conn, &begin, &*f)).await;
         match step {
             Ok(step) => {
                 if matches!(step, Step::Dead) {

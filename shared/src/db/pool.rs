@@ -13,6 +13,8 @@ pub(super) type Pool = deadpool_diesel::postgres::Pool;
 
 /// The limits of the database layer.
 #[derive(Debug, Clone, clap::Args)]
+// Several structs of this name are flattened into one command line.
+#[group(skip)]
 #[command(next_help_heading = "Database")]
 pub struct Config {
     /// Connections that the service opens at most
@@ -31,11 +33,7 @@ pub struct Config {
     #[arg(long, env = "STRONGROOM_IDLE_TIMEOUT", default_value = "5", value_parser = seconds)]
     pub idle_in_transaction_timeout: Duration,
     /// Times that a unit of work is repeated when concurrent work undid it
-    #[arg(
-        long = "db-retries",
-        env = "STRONGROOM_DB_RETRIES",
-        default_value_t = 8
-    )]
+    #[arg(long = "db-retries", env = "STRONGROOM_DB_RETRIES", default_value_t = 8)]
     pub retries: u32,
 }
 
@@ -79,8 +77,6 @@ pub(super) async fn get(
         Ok(Err(PoolError::Backend(error))) => Err(DbError::Unavailable(error.to_string())),
         Ok(Err(error)) => Err(DbError::Unavailable(error.to_string())),
         Err(_) if deadline.remaining().is_zero() => Err(DbError::Deadline),
-        Err(_) => Err(DbError::Unavailable(
-            "no connection was free in time".to_owned(),
-        )),
+        Err(_) => Err(DbError::Unavailable("no connection was free in time".to_owned())),
     }
 }

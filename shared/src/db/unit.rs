@@ -36,10 +36,7 @@ pub(super) fn begin_sql(mode: Mode, scope: Scope, config: &Config) -> Option<Str
     let statement_ms = remaining.min(config.statement_timeout).as_millis().max(1);
     let lock_ms = remaining.min(config.lock_timeout).as_millis().max(1);
     let idle_ms = config.idle_in_transaction_timeout.as_millis().max(1);
-    let tenant = scope
-        .tenant
-        .map(|tenant| tenant.uuid().to_string())
-        .unwrap_or_default();
+    let tenant = scope.tenant.map(|tenant| tenant.uuid().to_string()).unwrap_or_default();
     Some(format!(
         "{begin}; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; \

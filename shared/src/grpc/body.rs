@@ -15,12 +15,7 @@ pub(super) fn observe(response: Response, ended: impl FnOnce(Code) + Send + 'sta
         ended(status.code());
         return response;
     }
-    response.map(|inner| {
-        Body::new(Observed {
-            inner,
-            ended: Some(Box::new(ended)),
-        })
-    })
+    response.map(|inner| Body::new(Observed { inner, ended: Some(Box::new(ended)) }))
 }
 
 struct Observed {

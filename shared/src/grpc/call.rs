@@ -47,10 +47,7 @@ impl Call {
     /// The call of a request that came through the stack.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Problem> {
         request.extensions().get::<Self>().cloned().ok_or_else(|| {
-            Problem::new(
-                Reason::Internal,
-                "The request did not come through the server stack.",
-            )
+            Problem::new(Reason::Internal, "The request did not come through the server stack.")
         })
     }
 
@@ -86,10 +83,7 @@ impl Call {
 
     /// The scope of the call's units of work.
     pub fn scope(&self) -> Scope {
-        Scope {
-            tenant: self.tenant.as_ref().map(|tenant| tenant.id),
-            deadline: self.deadline,
-        }
+        Scope { tenant: self.tenant.as_ref().map(|tenant| tenant.id), deadline: self.deadline }
     }
 
     /// The write that this call asks for under a request id; none where it has no id.
@@ -119,9 +113,8 @@ impl Call {
 /// Marks an answer as that of an earlier request with the same id.
 pub fn replayed<T>(answer: T) -> tonic::Response<T> {
     let mut response = tonic::Response::new(answer);
-    response.metadata_mut().insert(
-        "strongroom-replayed",
-        tonic::metadata::MetadataValue::from_static("true"),
-    );
+    response
+        .metadata_mut()
+        .insert("strongroom-replayed", tonic::metadata::MetadataValue::from_static("true"));
     response
 }

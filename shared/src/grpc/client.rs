@@ -32,6 +32,8 @@ const BUDGET_PER_RETRY: i64 = 100;
 
 /// The limits of calls to a peer.
 #[derive(Debug, Clone, clap::Args)]
+// Several structs of this name are flattened into one command line.
+#[group(skip)]
 #[command(next_help_heading = "Peers")]
 pub struct Config {
     /// Seconds that connecting to a peer may take
@@ -65,18 +67,8 @@ impl Peer {
         shutdown: CancellationToken,
     ) -> Self {
         let (channel, changes) = Channel::balance_channel(64);
-        tokio::spawn(resolve(
-            address.to_owned(),
-            config.clone(),
-            changes,
-            shutdown,
-        ));
-        Self {
-            name,
-            channel,
-            signer,
-            budget: Arc::new(AtomicI64::new(BUDGET_MAX)),
-        }
+        tokio::spawn(resolve(address.to_owned(), config.clone(), changes, shutdown));
+        Self { name, channel, signer, budget: Arc::new(AtomicI64::new(BUDGET_MAX)) }
     }
 
     /// The channel for a generated client.
@@ -127,10 +119,7 @@ impl Peer {
             let tenant = call.tenant.as_ref().map(|tenant| tenant.id);
             let token = signer.speak_for(&call.principal, tenant).map_err(|error| {
                 tracing::error!(%error, "cannot sign a token for a peer");
-                Problem::new(
-                    Reason::Internal,
-                    "The service failed. The trace id finds it.",
-                )
+                Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
             })?;
             if let Ok(value) = format!("Bearer {token}").parse() {
                 request.metadata_mut().insert("authorization", value);
@@ -141,16 +130,12 @@ impl Peer {
 
     fn earn(&self) {
         let add = |budget: i64| Some((budget + BUDGET_PER_CALL).min(BUDGET_MAX));
-        let _ = self
-            .budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     fn spend(&self) -> bool {
         let take = |budget: i64| (budget >= BUDGET_PER_RETRY).then(|| budget - BUDGET_PER_RETRY);
-        self.budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 

@@ -25,9 +25,7 @@ pub(super) fn watch(
 }
 
 async fn report(reporter: HealthReporter, db: Db, shutdown: CancellationToken) {
-    reporter
-        .set_service_status("live", ServingStatus::Serving)
-        .await;
+    reporter.set_service_status("live", ServingStatus::Serving).await;
     while !shutdown.is_cancelled() {
         let scope = Scope::tenantless(Deadline::after(INTERVAL));
         let answer = db
@@ -45,7 +43,5 @@ async fn report(reporter: HealthReporter, db: Db, shutdown: CancellationToken) {
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
-    reporter
-        .set_service_status("", ServingStatus::NotServing)
-        .await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
 }

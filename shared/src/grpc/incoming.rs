@@ -25,18 +25,12 @@ pub(super) fn bounded(
 }
 
 async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Connection> {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 stream.set_nodelay(true)?;
-                return Ok(Connection {
-                    stream,
-                    _slot: slot,
-                });
+                return Ok(Connection { stream, _slot: slot });
             }
             // Out of file descriptors, or the caller is gone already: the next one may do better.
             Err(error) => {

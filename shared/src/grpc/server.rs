@@ -73,7 +73,7 @@ async fn cut_off(shutdown: CancellationToken, drain: Duration) {
 /// The stack. A request passes it from the last line to the first.
 fn layered(routes: Routes, stack: Stack) -> Routes {
     let stack = Arc::new(stack);
-    let router = routes
+    let layered = routes
         .into_axum_router()
         // Who calls, and may they? Behind the deadline, since it may ask the database.
         .layer(from_fn_with_state(Arc::clone(&stack), stack::authorise))
@@ -87,7 +87,7 @@ fn layered(routes: Routes, stack: Stack) -> Routes {
         .layer(CatchPanicLayer::custom(stack::panicked))
         // Outermost: measures and traces whatever happens below.
         .layer(from_fn_with_state(stack, stack::trace));
-    Routes::from(router).prepare()
+    Routes::from(layered).prepare()
 }
 
 /// Both versions: older clients know only v1alpha.
@@ -97,7 +97,5 @@ fn reflect(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
             .register_encoded_file_descriptor_set(strongroom_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(routes
-        .add_service(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?))
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }

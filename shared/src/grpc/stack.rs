@@ -65,10 +65,7 @@ impl Stack {
 }
 
 /// The answer to a panic: the caller learns nothing but that it was no fault of its own.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that CatchPanicLayer asks for"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
 pub(super) fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()
@@ -76,10 +73,7 @@ pub(super) fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Respon
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     tracing::error!(panic = text, "a handler panicked");
-    refuse(Problem::new(
-        Reason::Internal,
-        "The service failed. The trace id finds it.",
-    ))
+    refuse(Problem::new(Reason::Internal, "The service failed. The trace id finds it."))
 }
 
 /// Opens the span of the call below the caller's own, and measures it to the last trailer.
@@ -91,11 +85,7 @@ pub(super) async fn trace(
     let (path, since) = (request.uri().path().to_owned(), Instant::now());
     // What no contract declares is one series, or anybody could make as many as they like.
     let known = strongroom_proto::method(&path).is_some() || is_open(&path);
-    let method = if known {
-        path.trim_start_matches('/').to_owned()
-    } else {
-        "_OTHER".to_owned()
-    };
+    let method = if known { path.trim_start_matches('/').to_owned() } else { "_OTHER".to_owned() };
     let span = tracing::info_span!(
         "rpc",
         otel.name = method,
@@ -119,7 +109,7 @@ pub(super) async fn trace(
         histogram.record(since.elapsed().as_secs_f64(), &labels);
         let elapsed_ms = since.elapsed().as_millis();
         span.in_scope(|| {
-            tracing::debug!(code = telemetry::code_name(code), elapsed_ms, "answered")
+            tracing::debug!(code = telemetry::code_name(code), elapsed_ms, "answered");
         });
     })
 }
@@ -139,10 +129,9 @@ pub(super) async fn explain(request: Request, next: Next) -> Response {
         Code::Unimplemented if message.is_empty() => {
             Problem::new(Reason::MethodUnknown, "There is no such method.")
         }
-        Code::OutOfRange => Problem::new(
-            Reason::MessageTooLarge,
-            "The request is larger than the service reads.",
-        ),
+        Code::OutOfRange => {
+            Problem::new(Reason::MessageTooLarge, "The request is larger than the service reads.")
+        }
         Code::Internal if message.starts_with("failed to decode Protobuf message") => {
             Problem::new(Reason::FieldInvalid, "must be a message of the contract").in_field("")
         }
@@ -166,11 +155,8 @@ pub(super) async fn shed(
     match stack.calls.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => refuse(
-            Problem::new(
-                Reason::Overloaded,
-                "The service has more calls than it may run at once.",
-            )
-            .retry_after(Duration::from_millis(100)),
+            Problem::new(Reason::Overloaded, "The service has more calls than it may run at once.")
+                .retry_after(Duration::from_millis(100)),
         ),
     }
 }
@@ -181,14 +167,10 @@ pub(super) async fn deadline(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let asked = request
-        .headers()
-        .get("grpc-timeout")
-        .and_then(|value| timeout(value.to_str().ok()?));
+    let asked =
+        request.headers().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
     let timeout = asked.map_or(stack.default_deadline, |asked| {
-        asked
-            .min(stack.max_deadline)
-            .saturating_sub(DEADLINE_MARGIN.min(asked / 2))
+        asked.min(stack.max_deadline).saturating_sub(DEADLINE_MARGIN.min(asked / 2))
     });
     let deadline = Deadline::after(timeout);
     request.extensions_mut().insert(deadline);
@@ -201,10 +183,7 @@ pub(super) async fn deadline(
 /// The time of a `grpc-timeout` header: at most eight digits and a unit.
 fn timeout(value: &str) -> Option<Duration> {
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    let amount: u64 = digits
-        .parse()
-        .ok()
-        .filter(|_| (1..=8).contains(&digits.len()))?;
+    let amount: u64 = digits.parse().ok().filter(|_| (1..=8).contains(&digits.len()))?;
     match unit {
         "H" => Some(Duration::from_secs(amount * 3_600)),
         "M" => Some(Duration::from_secs(amount * 60)),
@@ -227,10 +206,7 @@ pub(super) async fn authorise(
         return next.run(request).await;
     }
     let Some(method) = strongroom_proto::method(path) else {
-        return refuse(Problem::new(
-            Reason::MethodUnknown,
-            "There is no such method.",
-        ));
+        return refuse(Problem::new(Reason::MethodUnknown, "There is no such method."));
     };
     let (mut head, body) = request.into_parts();
     match admit(&stack, &head, method).await {
@@ -243,14 +219,9 @@ pub(super) async fn authorise(
 }
 
 async fn admit(stack: &Stack, head: &Parts, method: &Method) -> Result<Call, Problem> {
-    let peer = head
-        .extensions
-        .get::<TcpConnectInfo>()
-        .and_then(TcpConnectInfo::remote_addr);
+    let peer = head.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
     let on_loopback = peer.is_some_and(|peer: SocketAddr| peer.ip().is_loopback());
-    let identity = stack
-        .authenticator
-        .authenticate(&head.headers, on_loopback)?;
+    let identity = stack.authenticator.authenticate(&head.headers, on_loopback)?;
     let principal = identity.principal(&head.headers, method.tenantless)?;
     let grant = principal.require(method.permission)?;
     // A grant for what is one's own opens only the methods that narrow their answer to that.
@@ -267,13 +238,7 @@ async fn admit(stack: &Stack, head: &Parts, method: &Method) -> Result<Call, Pro
         tenant.allow(method.read_only)?;
     }
     let trace_id = super::call::trace_id().unwrap_or_default();
-    Ok(Call {
-        principal: Arc::new(principal),
-        grant,
-        tenant,
-        deadline,
-        trace_id,
-    })
+    Ok(Call { principal: Arc::new(principal), grant, tenant, deadline, trace_id })
 }
 
 fn is_open(path: &str) -> bool {

@@ -119,10 +119,7 @@ pub fn from_peer(status: &Status, peer: &str) -> Problem {
         // What is wrong with our own token is our fault, not the caller's.
         (Code::Unauthenticated | Code::PermissionDenied, _) | (_, None) => {
             tracing::error!(peer, code = ?status.code(), "a peer refused a call of this service");
-            Problem::new(
-                Reason::Internal,
-                "The service failed. The trace id finds it.",
-            )
+            Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
         }
         (_, Some(reason)) => {
             let mut problem = Problem::new(reason, status.message());
@@ -139,12 +136,9 @@ pub fn from_peer(status: &Status, peer: &str) -> Problem {
 
 /// `PEER_UNAVAILABLE` for a service.
 pub fn unavailable(peer: &str) -> Problem {
-    Problem::new(
-        Reason::PeerUnavailable,
-        format!("The service {peer} is away."),
-    )
-    .figure("peer", peer)
-    .retry_after(Duration::from_secs(1))
+    Problem::new(Reason::PeerUnavailable, format!("The service {peer} is away."))
+        .figure("peer", peer)
+        .retry_after(Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -170,10 +164,7 @@ mod tests {
     fn a_field_has_its_path() {
         let problem = Problem::new(Reason::Unbalanced, "must balance").in_field("entries");
         let details = Status::from(problem).get_error_details();
-        assert_eq!(
-            details.bad_request().unwrap().field_violations[0].field,
-            "entries"
-        );
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "entries");
     }
 
     #[test]

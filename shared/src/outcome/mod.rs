@@ -100,13 +100,7 @@ pub fn begin(
 ) -> Result<Claim, Problem> {
     let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
     let until = Timestamp::from_micros(request.time.micros().saturating_add(micros));
-    claim_as(
-        conn,
-        request,
-        resource,
-        OutcomeState::InProgress,
-        Some(until),
-    )
+    claim_as(conn, request, resource, OutcomeState::InProgress, Some(until))
 }
 
 fn claim_as(
@@ -120,7 +114,16 @@ fn claim_as(
     if store::insert(conn, request, resource, state, lease).map_err(database)? {
         return Ok(Claim::New);
     }
-    // Another transaction has it, and has committed: the insert above waited for that.
+    existing(conn, request, lease)
+}
+
+/// What a claim means whose id another transaction has, and has committed: inserting waited for it.
+fn existing(
+    conn: &mut PgConnection,
+    request: &Request,
+    lease: Option<Timestamp>,
+) -> Result<Claim, Problem> {
+    let database = |error| Problem::from(crate::db::DbError::from(error));
     let found = store::select_for_claim(conn, request).map_err(database)?;
     if found.hash != request.hash {
         return Err(reused(&request.operation));
@@ -139,13 +142,7 @@ fn claim_as(
 
 /// Settles a claim that was begun: the write is done.
 pub fn succeed(conn: &mut PgConnection, request: &Request) -> diesel::QueryResult<()> {
-    store::succeed(
-        conn,
-        request.tenant,
-        &request.operation,
-        &request.request_id,
-        request.time,
-    )
+    store::succeed(conn, request.tenant, &request.operation, &request.request_id, request.time)
 }
 
 /// Gives the lease back, so that the next repeat need not wait for its end.
@@ -189,6 +186,7 @@ where
 }
 
 /// Stores a decision of business, in a transaction of its own: that of the write is rolled back.
+/// Where the id has an outcome by now, that one holds.
 async fn freeze<T>(
     db: &Db,
     scope: Scope,
@@ -196,15 +194,19 @@ async fn freeze<T>(
     problem: Problem,
 ) -> Result<Once<T>, Problem> {
     let stored = problem.clone();
-    let won = db
-        .write("freeze_outcome", scope, move |conn| {
-            Ok::<_, crate::db::DbError>(store::insert_rejected(conn, &request, &stored)?)
-        })
-        .await?;
-    if won {
-        Err(problem)
-    } else {
-        Err(in_progress())
+    let earlier = db.write("freeze_outcome", scope, move |conn| {
+        if store::insert_rejected(conn, &request, &stored)? {
+            return Ok(None);
+        }
+        Ok::<_, crate::db::DbError>(Some(existing(conn, &request, None)))
+    });
+    match earlier.await? {
+        None => Err(problem),
+        Some(Ok(Claim::New)) => Err(in_progress()),
+        Some(Ok(Claim::Resumed(resource) | Claim::Replayed(resource))) => {
+            Ok(Once::Replayed(resource))
+        }
+        Some(Err(earlier)) => Err(earlier),
     }
 }
 

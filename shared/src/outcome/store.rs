@@ -97,9 +97,7 @@ impl Row {
     }
 
     fn insert(&self, conn: &mut PgConnection) -> QueryResult<bool> {
-        let inserted = diesel::insert_into(outcomes::table)
-            .values(self)
-            .on_conflict_do_nothing();
+        let inserted = diesel::insert_into(outcomes::table).values(self).on_conflict_do_nothing();
         Ok(inserted.execute(conn)? == 1)
     }
 }
@@ -143,9 +141,7 @@ impl Outcome {
 
 impl From<Row> for Outcome {
     fn from(row: Row) -> Self {
-        let figures = row
-            .figures
-            .and_then(|text| serde_json::from_str(&text).ok());
+        let figures = row.figures.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             operation: row.operation,
             request_id: row.request_id,
@@ -211,11 +207,7 @@ pub(super) fn select_for_claim(conn: &mut PgConnection, request: &Request) -> Qu
         .for_update()
         .first(conn)?;
     let (hash, lease) = (row.request_hash.clone(), row.lease_time);
-    Ok(Found {
-        outcome: row.into(),
-        hash,
-        lease,
-    })
+    Ok(Found { outcome: row.into(), hash, lease })
 }
 
 /// Sets the lease.
@@ -257,10 +249,7 @@ pub fn select(
     operation: &str,
     request_id: &str,
 ) -> QueryResult<Option<Outcome>> {
-    let row = key(tenant, operation, request_id)
-        .select(Row::as_select())
-        .first(conn)
-        .optional()?;
+    let row = key(tenant, operation, request_id).select(Row::as_select()).first(conn).optional()?;
     Ok(row.map(Row::into))
 }
 

@@ -100,9 +100,7 @@ impl Drop for Cluster {
 /// Without the URL, because of the password.
 impl Debug for Cluster {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("Cluster").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -116,12 +114,7 @@ fn start_in(
     let data = base.join("data");
     let major = initdb::major(&data)?;
     let binaries = options.binaries.as_deref();
-    let search = Search {
-        binaries,
-        downloads: &options.downloads,
-        user,
-        major,
-    };
+    let search = Search { binaries, downloads: &options.downloads, user, major };
     let postgres = search.find(progress)?;
     let lock = take_over(&base, &postgres, user, options, progress)?;
 
@@ -141,18 +134,9 @@ fn start_in(
     } else {
         "starting Postgres"
     });
-    let server = Launch {
-        postgres: &postgres,
-        base: &base,
-        user,
-        options,
-        lock,
-    }
-    .start()?;
+    let server = Launch { postgres: &postgres, base: &base, user, options, lock }.start()?;
     let fresh = major.is_none() && options.durability == Durability::Durable;
-    let sync = fresh
-        .then(|| initdb::sync(&postgres, &data, user))
-        .transpose()?;
+    let sync = fresh.then(|| initdb::sync(&postgres, &data, user)).transpose()?;
     let url = url(&server, &password);
     Ok(Cluster {
         server,
@@ -193,9 +177,7 @@ fn take_over(
             return Ok(lock);
         }
     }
-    Err(Error::Orphan {
-        folder: base.to_path_buf(),
-    })
+    Err(Error::Orphan { folder: base.to_path_buf() })
 }
 
 fn url(server: &Server, password: &str) -> String {
@@ -211,10 +193,7 @@ fn url(server: &Server, password: &str) -> String {
 fn refuse_content(base: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(base).map_err(Error::io(base))? {
         if entry.map_err(Error::io(base))?.file_name() != "owner.lock" {
-            return Err(Error::folder(
-                base,
-                "is not empty; a throw-away cluster would delete it",
-            ));
+            return Err(Error::folder(base, "is not empty; a throw-away cluster would delete it"));
         }
     }
     Ok(())

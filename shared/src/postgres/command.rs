@@ -23,10 +23,7 @@ const TAIL_LINES: usize = 12;
 /// `folder`, because the user may not be allowed to see the current one.
 pub(super) fn postgres(program: &Path, folder: &Path, user: Option<&User>) -> Command {
     let mut command = Command::new(program);
-    command
-        .current_dir(folder)
-        .process_group(0)
-        .stdin(Stdio::null());
+    command.current_dir(folder).process_group(0).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         // PGPORT, PGOPTIONS and their like are meant for other servers.
         if name.as_encoded_bytes().starts_with(b"PG") {
@@ -45,16 +42,11 @@ pub(super) fn postgres(program: &Path, folder: &Path, user: Option<&User>) -> Co
 /// Runs to the end and gives standard output and standard error together.
 pub(super) fn run(mut command: Command, limit: Duration) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |reason: String| Error::Program {
-        program: program.clone(),
-        reason,
-    };
+    let failed = |reason: String| Error::Program { program: program.clone(), reason };
     let broken = |error: io::Error| failed(error.to_string());
 
     let (mut reader, writer) = io::pipe().map_err(broken)?;
-    command
-        .stdout(writer.try_clone().map_err(broken)?)
-        .stderr(writer);
+    command.stdout(writer.try_clone().map_err(broken)?).stderr(writer);
     let mut child = command.process_group(0).spawn().map_err(broken)?;
     // The command holds write ends of the pipe; without this the reader would never end.
     drop(command);
@@ -75,11 +67,7 @@ pub(super) fn run(mut command: Command, limit: Duration) -> Result<String, Error
     match status {
         Some(status) if status.success() => Ok(output),
         Some(status) => Err(failed(format!("{status}\n{}", tail(&output)))),
-        None => Err(failed(format!(
-            "no end after {} s\n{}",
-            limit.as_secs(),
-            tail(&output)
-        ))),
+        None => Err(failed(format!("no end after {} s\n{}", limit.as_secs(), tail(&output)))),
     }
 }
 
@@ -99,13 +87,7 @@ pub(super) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
 
 /// The last lines of a text, indented, for an error message.
 pub(super) fn tail(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    last.iter()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    last.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

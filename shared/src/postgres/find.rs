@@ -64,9 +64,7 @@ impl Search<'_> {
     pub(super) fn find(&self, progress: Progress<'_>) -> Result<Installation, Error> {
         progress("looking for Postgres");
         let mut tried = Vec::new();
-        let embedded = self
-            .binaries
-            .is_some_and(|binaries| binaries == Path::new("embedded"));
+        let embedded = self.binaries.is_some_and(|binaries| binaries == Path::new("embedded"));
         if !embedded {
             let candidates = match self.binaries {
                 Some(folder) => vec![folder.to_path_buf()],
@@ -101,10 +99,7 @@ impl Search<'_> {
             Some(major) => format!("{major}, which made the data folder"),
             None => format!("{OLDEST} or later"),
         };
-        Error::NotFound {
-            tried: tried.join("\n"),
-            wanted,
-        }
+        Error::NotFound { tried: tried.join("\n"), wanted }
     }
 
     /// Whether the programs in `bin` can be used, or why not.
@@ -124,9 +119,7 @@ impl Search<'_> {
         if let Some(wanted) = self.major.filter(|wanted| *wanted != major) {
             return Err(mismatch(wanted, major));
         }
-        Ok(Installation {
-            bin: bin.to_path_buf(),
-        })
+        Ok(Installation { bin: bin.to_path_buf() })
     }
 }
 
@@ -147,17 +140,11 @@ pub(super) fn major(version: &str) -> Option<u32> {
 /// Folders that look like an installation, best first, each once.
 fn installed() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<_> = env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .collect();
+    let mut folders: Vec<_> = env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
     let mut ask = Command::new("pg_config");
     ask.arg("--bindir");
     // Not installed is the usual case.
-    folders.extend(
-        run(ask, ASK_LIMIT)
-            .ok()
-            .map(|bin| PathBuf::from(bin.trim_end())),
-    );
+    folders.extend(run(ask, ASK_LIMIT).ok().map(|bin| PathBuf::from(bin.trim_end())));
     for (parent, prefix) in PACKAGES {
         folders.extend(versions(Path::new(parent), prefix));
     }
@@ -194,7 +181,5 @@ fn leading_number(text: &str) -> u32 {
 }
 
 fn digits(text: &str) -> &str {
-    &text[..text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len())]
+    &text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())]
 }

@@ -29,10 +29,7 @@ pub(super) fn password(base: &Path, data_exists: bool) -> Result<String, Error> 
         Ok(password) if !password.trim().is_empty() => return Ok(password.trim().to_owned()),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&path)(error)),
         _ if data_exists => {
-            return Err(Error::folder(
-                &path,
-                "is lost; without it the data beside it is locked",
-            ));
+            return Err(Error::folder(&path, "is lost; without it the data beside it is locked"));
         }
         _ => {}
     }
@@ -51,10 +48,7 @@ pub(super) fn create(
     let part = data.with_extension("part");
     let secret = data.with_extension("secret");
     remove(&part)?;
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&part)
-        .map_err(Error::io(&part))?;
+    DirBuilder::new().mode(0o700).create(&part).map_err(Error::io(&part))?;
     write_secret(&secret, password)?;
     if let Some(user) = user {
         user.own(&part)?;
@@ -110,9 +104,7 @@ pub(super) fn major(data: &Path) -> Result<Option<u32>, Error> {
         Err(error) => return Err(Error::io(&path)(error)),
     }
     let major = text.trim().parse();
-    major
-        .map(Some)
-        .map_err(|_| Error::folder(&path, "holds no version of Postgres"))
+    major.map(Some).map_err(|_| Error::folder(&path, "holds no version of Postgres"))
 }
 
 /// A new file that only its owner may read.

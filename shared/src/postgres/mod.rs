@@ -195,17 +195,11 @@ pub enum Error {
 impl Error {
     /// For `map_err` after a file operation on `path`.
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_path_buf(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_path_buf(), source }
     }
 
     fn folder(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Folder {
-            path: path.to_path_buf(),
-            reason: reason.into(),
-        }
+        Self::Folder { path: path.to_path_buf(), reason: reason.into() }
     }
 }
 

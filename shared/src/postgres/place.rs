@@ -30,9 +30,7 @@ impl User {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
-        Some(Self::pick(
-            &fs::read_to_string("/etc/passwd").unwrap_or_default(),
-        ))
+        Some(Self::pick(&fs::read_to_string("/etc/passwd").unwrap_or_default()))
     }
 
     /// `postgres` if the system has it, else `nobody`. Lines are as in passwd(5).
@@ -43,27 +41,19 @@ impl User {
                 let name = fields.next().filter(|name| *name == wanted)?;
                 let uid = fields.nth(1)?.parse().ok().filter(|uid| *uid != 0)?;
                 let gid = fields.next()?.parse().ok()?;
-                Some(Self {
-                    name: name.to_owned(),
-                    uid,
-                    gid,
-                })
+                Some(Self { name: name.to_owned(), uid, gid })
             })
         };
-        find("postgres")
-            .or_else(|| find("nobody"))
-            .unwrap_or_else(|| Self {
-                name: "nobody".to_owned(),
-                uid: NOBODY,
-                gid: NOBODY,
-            })
+        find("postgres").or_else(|| find("nobody")).unwrap_or_else(|| Self {
+            name: "nobody".to_owned(),
+            uid: NOBODY,
+            gid: NOBODY,
+        })
     }
 
     /// Whether this user may enter `folder` and all folders above it.
     pub(super) fn reaches(&self, folder: &Path) -> bool {
-        folder
-            .ancestors()
-            .all(|part| fs::metadata(part).is_ok_and(|found| self.may_enter(&found)))
+        folder.ancestors().all(|part| fs::metadata(part).is_ok_and(|found| self.may_enter(&found)))
     }
 
     fn may_enter(&self, folder: &Metadata) -> bool {
@@ -131,10 +121,7 @@ pub(super) fn trusted(folder: &Path) -> Result<(), Error> {
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
         return Ok(());
     }
-    Err(Error::folder(
-        folder,
-        "is not a folder that only its owner, this user, can write to",
-    ))
+    Err(Error::folder(folder, "is not a folder that only its owner, this user, can write to"))
 }
 
 /// Sets 0755.

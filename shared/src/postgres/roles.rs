@@ -54,11 +54,7 @@ const ATTEMPTS: u32 = 10;
 /// Rounds of PBKDF2, as Postgres itself does by default.
 const SCRAM_ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 /// All but the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where one service finds its data, as each of its two roles. Both URLs hold a password.
 #[derive(Clone)]
@@ -120,26 +116,16 @@ pub(super) fn encode(text: &str) -> Cow<'_, str> {
 }
 
 fn with_user(url: &str, user: &str, password: &str) -> Result<String, Error> {
-    let Parts {
-        place, mut query, ..
-    } = split(url)?;
+    let Parts { place, mut query, .. } = split(url)?;
     // Here they would win over those in front of the host.
     query.retain(|pair| !matches!(&*name(pair), "user" | "password" | "passfile"));
     let credentials = format!("postgres://{}:{}@", encode(user), encode(password));
-    Ok(join(&Parts {
-        credentials: &credentials,
-        place,
-        query,
-    }))
+    Ok(join(&Parts { credentials: &credentials, place, query }))
 }
 
 fn with_timeout(url: &str) -> Result<String, Error> {
     let mut parts = split(url)?;
-    if !parts
-        .query
-        .iter()
-        .any(|pair| name(pair) == "connect_timeout")
-    {
+    if !parts.query.iter().any(|pair| name(pair) == "connect_timeout") {
         parts.query.push(CONNECT_TIMEOUT);
     }
     Ok(join(&parts))
@@ -156,33 +142,20 @@ struct Parts<'a> {
 }
 
 fn split(url: &str) -> Result<Parts<'_>, Error> {
-    let scheme = ["postgres://", "postgresql://"]
-        .into_iter()
-        .find(|s| url.starts_with(s));
+    let scheme = ["postgres://", "postgresql://"].into_iter().find(|s| url.starts_with(s));
     let start = scheme.ok_or(Error::Address)?.len();
     // libpq takes the first `@` before any slash as the end of the user.
     let mark = url[start..].find(['@', '/']).map(|mark| start + mark);
-    let end = mark
-        .filter(|mark| url[*mark..].starts_with('@'))
-        .map_or(start, |mark| mark + 1);
+    let end = mark.filter(|mark| url[*mark..].starts_with('@')).map_or(start, |mark| mark + 1);
     let (credentials, rest) = url.split_at(end);
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let query = query.split('&').filter(|pair| !pair.is_empty()).collect();
-    Ok(Parts {
-        credentials,
-        place,
-        query,
-    })
+    Ok(Parts { credentials, place, query })
 }
 
 fn join(parts: &Parts<'_>) -> String {
     let mark = if parts.query.is_empty() { "" } else { "?" };
-    format!(
-        "{}{}{mark}{}",
-        parts.credentials,
-        parts.place,
-        parts.query.join("&")
-    )
+    format!("{}{}{mark}{}", parts.credentials, parts.place, parts.query.join("&"))
 }
 
 fn name(pair: &str) -> Cow<'_, str> {
@@ -205,13 +178,7 @@ pub(super) fn verifier_with(password: &str, salt: &[u8]) -> String {
     let mut salted = [0; SHA256_OUTPUT_LEN];
     let rounds = SCRAM_ROUNDS;
     let password = password.as_bytes();
-    pbkdf2::derive(
-        pbkdf2::PBKDF2_HMAC_SHA256,
-        rounds,
-        salt,
-        password,
-        &mut salted,
-    );
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, password, &mut salted);
     let key = hmac::Key::new(hmac::HMAC_SHA256, &salted);
     let stored = digest(&SHA256, hmac::sign(&key, b"Client Key").as_ref());
     let server = hmac::sign(&key, b"Server Key");
@@ -227,10 +194,8 @@ fn collided(error: &QueryError) -> bool {
     };
     // Postgres has no error class for two writers of one catalogue row.
     let message = information.message();
-    matches!(
-        kind,
-        DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure
-    ) || message.starts_with("tuple concurrently")
+    matches!(kind, DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure)
+        || message.starts_with("tuple concurrently")
         || message.ends_with("already exists")
         || message == "deadlock detected"
 }
@@ -239,10 +204,7 @@ fn collided(error: &QueryError) -> bool {
 fn refused(error: &diesel::ConnectionError) -> Error {
     let message = error.to_string();
     let about_the_server = ["connection to server", "could not translate host name"];
-    if about_the_server
-        .iter()
-        .any(|start| message.starts_with(start))
-    {
+    if about_the_server.iter().any(|start| message.starts_with(start)) {
         Error::Connect(message.trim_end().to_owned())
     } else {
         Error::Connect("the address or its parameters are not understood".to_owned())

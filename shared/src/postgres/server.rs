@@ -80,11 +80,7 @@ impl Launch<'_> {
         })?;
         let name = format!(".s.PGSQL.{port}");
         let socket = socket.filter(|folder| UnixStream::connect(folder.join(name)).is_ok());
-        Ok(Server {
-            process,
-            port,
-            socket: socket.map(Path::to_path_buf),
-        })
+        Ok(Server { process, port, socket: socket.map(Path::to_path_buf) })
     }
 
     fn spawn(&self, port: u16, socket: Option<&Path>, log: File) -> Result<Process, Error> {
@@ -112,11 +108,7 @@ impl Launch<'_> {
         }
         let mut child = command.spawn().map_err(Error::io(shell))?;
         let limit = self.options.stop_timeout + CUT_LIMIT;
-        Ok(Process {
-            owner: child.stdin.take(),
-            child,
-            limit,
-        })
+        Ok(Process { owner: child.stdin.take(), child, limit })
     }
 }
 
@@ -183,10 +175,7 @@ impl Drop for Process {
 
 /// The eighth line of `postmaster.pid` is the server's state.
 fn ready(status: &str) -> bool {
-    status
-        .lines()
-        .nth(7)
-        .is_some_and(|line| line.trim() == "ready")
+    status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
 }
 
 /// The data folder, if a socket in it has a path that systems and clients take. Only the server's
@@ -194,9 +183,7 @@ fn ready(status: &str) -> bool {
 pub(super) fn socket_folder(data: &Path, port: u16) -> Option<&Path> {
     let length = data.join(format!(".s.PGSQL.{port}")).as_os_str().len();
     // libpq reads a comma in a host as the start of another host.
-    let plain = data
-        .to_str()
-        .is_some_and(|path| !path.contains([',', '\n']));
+    let plain = data.to_str().is_some_and(|path| !path.contains([',', '\n']));
     (plain && length <= SOCKET_PATH_LIMIT).then_some(data)
 }
 

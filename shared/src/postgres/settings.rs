@@ -42,21 +42,12 @@ pub(super) fn all(options: &Options, port: u16, socket: Option<&Path>) -> Vec<St
         Durability::Durable => &[][..],
         Durability::Throwaway => &THROWAWAY[..],
     };
-    let own = SETTINGS
-        .iter()
-        .chain(throwaway)
-        .map(|(name, value)| format!("{name}={value}"));
-    let given = options
-        .settings
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
+    let own = SETTINGS.iter().chain(throwaway).map(|(name, value)| format!("{name}={value}"));
+    let given = options.settings.iter().map(|(name, value)| format!("{name}={value}"));
     // As a quoted name, because the setting is a list. Empty means no Unix socket.
     let folder = socket.map_or_else(String::new, |folder| {
         format!("\"{}\"", folder.to_string_lossy().replace('"', "\"\""))
     });
-    let place = [
-        format!("port={port}"),
-        format!("unix_socket_directories={folder}"),
-    ];
+    let place = [format!("port={port}"), format!("unix_socket_directories={folder}")];
     own.chain(given).chain(place).collect()
 }

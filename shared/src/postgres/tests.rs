@@ -59,10 +59,7 @@ fn connect(url: &str) -> PgConnection {
 
 fn ask(connection: &mut PgConnection, expression: &str) -> String {
     let query = format!("SELECT ({expression})::text AS answer");
-    sql_query(query)
-        .get_result::<Answer>(connection)
-        .unwrap()
-        .answer
+    sql_query(query).get_result::<Answer>(connection).unwrap().answer
 }
 
 #[test]
@@ -70,32 +67,21 @@ fn data_is_found_again_and_a_live_folder_is_refused() {
     let folder = Folder::new();
     let cluster = folder.start(Durability::Durable).unwrap();
     let mut connection = connect(cluster.url());
-    connection
-        .batch_execute("CREATE TABLE kept AS SELECT 'data' AS what")
-        .unwrap();
+    connection.batch_execute("CREATE TABLE kept AS SELECT 'data' AS what").unwrap();
     assert!(cluster.url().contains("?host="), "through the socket");
-    assert_eq!(
-        ask(&mut connection, "current_setting('server_encoding')"),
-        "UTF8"
-    );
+    assert_eq!(ask(&mut connection, "current_setting('server_encoding')"), "UTF8");
     assert_eq!(ask(&mut connection, "current_setting('fsync')"), "on");
 
     let refused = folder.start(Durability::Durable).unwrap_err();
     let process = format!("process {}", std::process::id());
-    assert!(
-        matches!(&refused, Error::InUse { owner, .. } if *owner == process),
-        "{refused}"
-    );
+    assert!(matches!(&refused, Error::InUse { owner, .. } if *owner == process), "{refused}");
 
     let data = fs::metadata(cluster.folder().join("data")).unwrap();
     assert_ne!(data.uid(), 0, "the server does not run as root");
     cluster.stop().unwrap();
 
     let cluster = folder.start(Durability::Durable).unwrap();
-    assert_eq!(
-        ask(&mut connect(cluster.url()), "SELECT what FROM kept"),
-        "data"
-    );
+    assert_eq!(ask(&mut connect(cluster.url()), "SELECT what FROM kept"), "data");
 }
 
 #[test]
@@ -103,14 +89,8 @@ fn a_throw_away_cluster_takes_a_long_path_and_leaves_nothing() {
     let mut folder = Folder::new();
     folder.0 = folder.0.join("x".repeat(100));
     let cluster = folder.start(Durability::Throwaway).unwrap();
-    assert!(
-        !cluster.url().contains('?'),
-        "no socket has a path this long"
-    );
-    assert_eq!(
-        ask(&mut connect(cluster.url()), "current_setting('fsync')"),
-        "off"
-    );
+    assert!(!cluster.url().contains('?'), "no socket has a path this long");
+    assert_eq!(ask(&mut connect(cluster.url()), "current_setting('fsync')"), "off");
     drop(cluster);
     assert!(!folder.0.exists());
 
@@ -145,21 +125,13 @@ fn a_folder_that_the_server_cannot_reach_gets_a_stand_in() {
 fn a_server_dies_with_its_killed_owner() {
     let folder = Folder::new();
     let (mut owner, url) = spawn_owner(&folder, "durable");
-    connect(&url)
-        .batch_execute("CREATE TABLE kept AS SELECT 'data' AS what")
-        .unwrap();
+    connect(&url).batch_execute("CREATE TABLE kept AS SELECT 'data' AS what").unwrap();
     owner.kill().unwrap();
     owner.wait().unwrap();
     // The old server may still be stopping: the next start waits for it.
     let cluster = folder.start(Durability::Durable).unwrap();
-    assert!(
-        PgConnection::establish(&url).is_err(),
-        "only the new server runs"
-    );
-    assert_eq!(
-        ask(&mut connect(cluster.url()), "SELECT what FROM kept"),
-        "data"
-    );
+    assert!(PgConnection::establish(&url).is_err(), "only the new server runs");
+    assert_eq!(ask(&mut connect(cluster.url()), "SELECT what FROM kept"), "data");
 
     let folder = Folder::new();
     let (mut owner, _) = spawn_owner(&folder, "throwaway");
@@ -183,9 +155,7 @@ fn spawn_owner(folder: &Folder, durability: &str) -> (Child, String) {
         .spawn()
         .unwrap();
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
-    let url = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("url=")?.1.into()));
+    let url = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("url=")?.1.into()));
     (owner, url.unwrap())
 }
 
@@ -197,11 +167,7 @@ fn owner() {
     };
     let folder = Folder(folder.into());
     let durable = std::env::var_os("STRONGROOM_TEST_DURABILITY").unwrap() == "durable";
-    let durability = if durable {
-        Durability::Durable
-    } else {
-        Durability::Throwaway
-    };
+    let durability = if durable { Durability::Durable } else { Durability::Throwaway };
     let cluster = folder.start(durability).unwrap();
     println!("url={}", cluster.url());
     thread::sleep(Duration::from_secs(60));
@@ -233,11 +199,7 @@ fn roles_are_made_once_by_many_and_are_bound() {
         .batch_execute("CREATE TABLE mine (); GRANT SELECT ON mine TO strongroom_accounts")
         .unwrap();
     runtime.batch_execute("SELECT FROM mine").unwrap();
-    assert!(
-        owner
-            .batch_execute("CREATE TABLE records.intruder ()")
-            .is_err()
-    );
+    assert!(owner.batch_execute("CREATE TABLE records.intruder ()").is_err());
 }
 
 #[test]
@@ -251,16 +213,10 @@ fn a_refusal_keeps_the_password_to_itself() {
     ];
     for url in bad {
         let error = provision(url, "secret").unwrap_err();
-        assert!(
-            !format!("{error} {error:?}").contains("hunter2"),
-            "{error:?}"
-        );
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
     let error = provision(bad[1], "secret").unwrap_err().to_string();
-    assert!(
-        error.contains("127.0.0.1") && error.contains("refused"),
-        "{error}"
-    );
+    assert!(error.contains("127.0.0.1") && error.contains("refused"), "{error}");
     assert!(matches!(provision(bad[1], "naïve"), Err(Error::Password)));
 }
 
@@ -269,25 +225,16 @@ fn only_the_user_of_a_url_changes() {
     let runtime = |url| service_urls(url, "a b/c@d", "records").unwrap().runtime;
     let user = "postgres://strongroom_records:a%20b%2Fc%40d@";
     for (admin, rest) in [
-        (
-            "postgres://root:pw@db:5432/prod?sslmode=verify-full",
-            "db:5432/prod?sslmode=verify-full",
-        ),
+        ("postgres://root:pw@db:5432/prod?sslmode=verify-full", "db:5432/prod?sslmode=verify-full"),
         ("postgresql://db1:1,db2:2/prod", "db1:1,db2:2/prod"),
         ("postgres://root@[::1]:5432/prod", "[::1]:5432/prod"),
-        (
-            "postgres:///prod?host=/run/a%20b&user=root&pass%77ord=x",
-            "/prod?host=/run/a%20b",
-        ),
+        ("postgres:///prod?host=/run/a%20b&user=root&pass%77ord=x", "/prod?host=/run/a%20b"),
         ("postgres://root:a?b@db/x?user=root", "db/x"),
         ("postgres://", ""),
     ] {
         assert_eq!(runtime(admin), format!("{user}{rest}"), "{admin}");
     }
-    assert!(matches!(
-        service_urls("mysql://db", "x", "records"),
-        Err(Error::Address)
-    ));
+    assert!(matches!(service_urls("mysql://db", "x", "records"), Err(Error::Address)));
 }
 
 #[test]
@@ -306,10 +253,7 @@ fn verifiers_follow_the_standard() {
 
 #[test]
 fn what_other_programs_say_is_read_right() {
-    assert_eq!(
-        major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"),
-        Some(15)
-    );
+    assert_eq!(major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"), Some(15));
     assert_eq!(major("postgres (PostgreSQL) 19beta1"), Some(19));
     assert_eq!(major("postgres (EnterpriseDB)"), None);
 
@@ -319,40 +263,18 @@ fn what_other_programs_say_is_read_right() {
     };
     let nobody = "nobody:x:99:98:Nobody:/:/sbin/nologin";
     let postgres = "postgres:x:101:104::/var/lib/postgresql:/bin/bash";
-    assert_eq!(
-        user(&format!("{nobody}\n{postgres}\n")),
-        ("postgres".into(), 101, 104)
-    );
-    assert_eq!(
-        user(&format!("postgres:x:0:0::/:\n{nobody}")),
-        ("nobody".into(), 99, 98)
-    );
+    assert_eq!(user(&format!("{nobody}\n{postgres}\n")), ("postgres".into(), 101, 104));
+    assert_eq!(user(&format!("postgres:x:0:0::/:\n{nobody}")), ("nobody".into(), 99, 98));
     assert_eq!(user(""), ("nobody".into(), 65534, 65534));
 
     let folder = Folder::new();
-    for name in [
-        "postgresql",
-        "postgresql@9",
-        "postgresql@17",
-        "postgresql@18",
-        "redis@99",
-    ] {
+    for name in ["postgresql", "postgresql@9", "postgresql@17", "postgresql@18", "redis@99"] {
         fs::create_dir_all(folder.0.join(name).join("bin")).unwrap();
     }
     let found = versions(&folder.0, "postgresql");
-    let names: Vec<_> = found
-        .iter()
-        .map(|bin| bin.parent().unwrap().file_name().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "postgresql@18",
-            "postgresql@17",
-            "postgresql@9",
-            "postgresql"
-        ]
-    );
+    let names: Vec<_> =
+        found.iter().map(|bin| bin.parent().unwrap().file_name().unwrap()).collect();
+    assert_eq!(names, ["postgresql@18", "postgresql@17", "postgresql@9", "postgresql"]);
 
     assert!(socket_folder(Path::new("/tmp/data"), 65535).is_some());
     assert!(socket_folder(Path::new("/tmp/a,b/data"), 5432).is_none());

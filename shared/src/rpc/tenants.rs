@@ -53,11 +53,7 @@ impl TenantRpc {
             .db
             .write("create_tenant", call.scope(), move |conn| {
                 let inserted = tenants::insert(conn, &insert)?;
-                Ok::<_, DbError>(if inserted {
-                    None
-                } else {
-                    tenants::select(conn, insert.id)?
-                })
+                Ok::<_, DbError>(if inserted { None } else { tenants::select(conn, insert.id)? })
             })
             .await?;
         match taken {
@@ -102,10 +98,8 @@ fn decode(request: wire::CreateTenantRequest) -> Decoded<Create> {
     let time_zone = match tenant.time_zone.as_str() {
         "" => "UTC".to_owned(),
         zone if TimeZone::get(zone).is_ok() => zone.to_owned(),
-        _ => Err(field::invalid(
-            "must be an IANA time zone such as \"Europe/Zurich\"",
-        ))
-        .at("tenant.time_zone")?,
+        _ => Err(field::invalid("must be an IANA time zone such as \"Europe/Zurich\""))
+            .at("tenant.time_zone")?,
     };
     Ok(Create {
         id: chosen.or(named).unwrap_or_else(TenantId::generate),
@@ -146,8 +140,6 @@ impl wire::tenant_service_server::TenantService for TenantRpc {
         request: Request<wire::GetTenantRequest>,
     ) -> Result<Response<wire::Tenant>, Status> {
         let call = Call::of(&request)?;
-        Ok(Response::new(
-            self.get(&call, &request.get_ref().name).await?,
-        ))
+        Ok(Response::new(self.get(&call, &request.get_ref().name).await?))
     }
 }

@@ -31,11 +31,7 @@ fn server() -> &'static Server {
         let cluster = Cluster::start(&options, &|_| ()).expect("a Postgres for tests starts");
         let password = random_password().expect("there is randomness");
         provision(cluster.url(), &password).expect("roles are made");
-        Server {
-            admin: cluster.url().to_owned(),
-            password,
-            _cluster: cluster,
-        }
+        Server { admin: cluster.url().to_owned(), password, _cluster: cluster }
     })
 }
 
@@ -76,12 +72,7 @@ impl TestDatabase {
                  GRANT USAGE ON SCHEMA {name} TO strongroom_{service}"
             ))
             .expect("the schema is made");
-        Self {
-            schema,
-            name,
-            runtime_url: urls.runtime,
-            owner_url: urls.owner,
-        }
+        Self { schema, name, runtime_url: urls.runtime, owner_url: urls.owner }
     }
 
     /// The arguments with which a service's configuration points here.

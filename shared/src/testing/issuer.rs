@@ -39,11 +39,7 @@ impl Issuer {
         std::fs::write(folder.path().join("workloads.jwks"), jwks(keys).to_string())
             .expect("the keys are written");
         let signer = Signer::from_pem("issuer", &pem).expect("the key is one");
-        Self {
-            signer,
-            folder,
-            jwks: path.to_string_lossy().into_owned(),
-        }
+        Self { signer, folder, jwks: path.to_string_lossy().into_owned() }
     }
 
     /// The file with a service's own private key.

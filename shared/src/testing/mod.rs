@@ -38,9 +38,7 @@ pub fn config<C: clap::Args>(arguments: &[&str]) -> C {
         config: C,
     }
     let line = std::iter::once("test").chain(arguments.iter().copied());
-    Line::<C>::try_parse_from(line)
-        .expect("the arguments parse")
-        .config
+    Line::<C>::try_parse_from(line).expect("the arguments parse").config
 }
 
 /// The reason of a refusal, with its field and figures.
@@ -49,24 +47,12 @@ pub fn refusal(
 ) -> (Reason, String, std::collections::HashMap<String, String>) {
     use tonic_types::StatusExt as _;
     let details = status.get_error_details();
-    let info = details
-        .error_info()
-        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "strongroom");
     let reason = reason_from_name(&info.reason).expect("the reason is in the contract");
-    assert_eq!(
-        crate::grpc::status::code(reason),
-        status.code(),
-        "{status:?}"
-    );
-    let field = details
-        .bad_request()
-        .and_then(|bad| bad.field_violations.first());
-    (
-        reason,
-        field.map(|field| field.field.clone()).unwrap_or_default(),
-        info.metadata.clone(),
-    )
+    assert_eq!(crate::grpc::status::code(reason), status.code(), "{status:?}");
+    let field = details.bad_request().and_then(|bad| bad.field_violations.first());
+    (reason, field.map(|field| field.field.clone()).unwrap_or_default(), info.metadata.clone())
 }
 
 /// A clock that tests move.

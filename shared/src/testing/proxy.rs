@@ -38,11 +38,7 @@ impl Proxy {
         let address = listener.local_addr().expect("the listener has an address");
         let fault = Arc::new(watch::Sender::new(Fault::None));
         let task = tokio::spawn(accept(listener, target, fault.subscribe()));
-        Self {
-            address,
-            fault,
-            _task: AbortOnDropHandle::new(task),
-        }
+        Self { address, fault, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Changes what the network does, for open connections too.
@@ -87,12 +83,7 @@ async fn pump(
         let now = *fault.borrow();
         match now {
             Fault::Delay(delay) => tokio::time::sleep(delay).await,
-            Fault::Stall
-                if fault
-                    .wait_for(|fault| *fault != Fault::Stall)
-                    .await
-                    .is_err() =>
-            {
+            Fault::Stall if fault.wait_for(|fault| *fault != Fault::Stall).await.is_err() => {
                 return;
             }
             _ => {}

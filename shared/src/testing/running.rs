@@ -12,16 +12,12 @@ use crate::boot::BootError;
 
 /// A listener on a free port.
 pub async fn listener() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("there is a free port")
+    TcpListener::bind("127.0.0.1:0").await.expect("there is a free port")
 }
 
 /// A channel that connects when it is first used.
 pub fn channel(address: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{address}"))
-        .expect("the address is one")
-        .connect_lazy()
+    Endpoint::from_shared(format!("http://{address}")).expect("the address is one").connect_lazy()
 }
 
 /// A server that runs until the test ends.
@@ -52,11 +48,7 @@ impl Running {
         let address = listener.local_addr().expect("the listener has an address");
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, shutdown.clone()));
-        let running = Self {
-            address,
-            shutdown,
-            task: Some(task),
-        };
+        let running = Self { address, shutdown, task: Some(task) };
         running.ready().await;
         running
     }
@@ -70,13 +62,8 @@ impl Running {
     pub async fn ready(&self) {
         let mut health = tonic_health::pb::health_client::HealthClient::new(self.channel());
         for _ in 0..600 {
-            assert!(
-                !self.task.as_ref().is_some_and(JoinHandle::is_finished),
-                "the server ended"
-            );
-            let request = tonic_health::pb::HealthCheckRequest {
-                service: String::new(),
-            };
+            assert!(!self.task.as_ref().is_some_and(JoinHandle::is_finished), "the server ended");
+            let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
             if let Ok(answer) = health.check(request).await
                 && answer.get_ref().status() == tonic_health::ServingStatus::Serving.into()
             {

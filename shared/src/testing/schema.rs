@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Integer, Text};
 
 use super::TestDatabase;
 
@@ -19,14 +19,15 @@ struct Column {
     kind: String,
     #[diesel(sql_type = Bool)]
     nullable: bool,
-    #[diesel(sql_type = Bool)]
-    key: bool,
+    /// The place in the primary key, from 1; 0 outside it.
+    #[diesel(sql_type = Integer)]
+    key: i32,
 }
 
 const COLUMNS: &str = "
     SELECT c.relname::text AS table, a.attname::text AS name,
            format_type(a.atttypid, NULL) AS kind, NOT a.attnotnull AS nullable,
-           coalesce(a.attnum = ANY (k.conkey), false) AS key
+           coalesce(array_position(k.conkey, a.attnum), 0) AS key
     FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
@@ -38,32 +39,21 @@ const COLUMNS: &str = "
 
 /// The tables of a service, in alphabetical order, without those that every service has.
 pub fn print_schema(database: &TestDatabase) -> String {
-    let columns: Vec<Column> = diesel::sql_query(COLUMNS)
-        .load(&mut database.owner())
-        .expect("the catalogue answers");
+    let columns: Vec<Column> =
+        diesel::sql_query(COLUMNS).load(&mut database.owner()).expect("the catalogue answers");
     let mut tables: BTreeMap<&str, Vec<&Column>> = BTreeMap::new();
     for column in &columns {
         tables.entry(&column.table).or_default().push(column);
     }
     let mut text = String::new();
     for (table, columns) in tables {
-        let keys: Vec<&str> = columns
-            .iter()
-            .filter(|column| column.key)
-            .map(|column| &*column.name)
-            .collect();
-        let _ = writeln!(
-            text,
-            "diesel::table! {{\n    {table} ({}) {{",
-            keys.join(", ")
-        );
+        let mut keys: Vec<&&Column> = columns.iter().filter(|column| column.key > 0).collect();
+        keys.sort_by_key(|column| column.key);
+        let keys: Vec<&str> = keys.iter().map(|column| &*column.name).collect();
+        let _ = writeln!(text, "diesel::table! {{\n    {table} ({}) {{", keys.join(", "));
         for column in columns {
             let kind = rust_kind(&column.kind);
-            let kind = if column.nullable {
-                format!("Nullable<{kind}>")
-            } else {
-                kind
-            };
+            let kind = if column.nullable { format!("Nullable<{kind}>") } else { kind };
             let _ = writeln!(text, "        {} -> {kind},", column.name);
         }
         text.push_str("    }\n}\n\n");

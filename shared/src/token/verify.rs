@@ -56,11 +56,7 @@ pub struct Identity {
 impl Identity {
     /// The principal in the tenant that the caller chose, or that it has.
     pub fn principal(&self, headers: &HeaderMap, tenantless: bool) -> Result<Principal, Problem> {
-        let tenant = if tenantless {
-            None
-        } else {
-            Some(self.tenant(headers)?)
-        };
+        let tenant = if tenantless { None } else { Some(self.tenant(headers)?) };
         Ok(Principal {
             subject: self.subject.clone(),
             workload: self.workload.clone(),
@@ -76,10 +72,7 @@ impl Identity {
         };
         let chosen = match headers.get(TENANT_KEY) {
             Some(value) => {
-                let uuid = value
-                    .to_str()
-                    .ok()
-                    .and_then(|text| Uuid::try_parse(text).ok());
+                let uuid = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
                 let uuid = uuid.ok_or_else(|| invalid("must be a UUID"))?;
                 if !self.tenants.contains(&uuid) {
                     let message = "The caller's token is not for this tenant.";
@@ -92,14 +85,10 @@ impl Identity {
             None => match self.tenants[..] {
                 [only] => only,
                 [] => {
-                    return Err(invalid(
-                        "cannot be chosen: the caller's token has no tenant",
-                    ));
+                    return Err(invalid("cannot be chosen: the caller's token has no tenant"));
                 }
                 _ => {
-                    return Err(invalid(
-                        "must be given: the caller's token has several tenants",
-                    ));
+                    return Err(invalid("must be given: the caller's token has several tenants"));
                 }
             },
         };
@@ -126,9 +115,7 @@ pub struct Authenticator {
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticator")
-            .field("keys", &self.keys.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
 
@@ -142,31 +129,13 @@ impl Authenticator {
             }
             for (kid, key, algorithm, _) in read_jwks(path)? {
                 let issuer = config.token_issuer.clone();
-                insert(
-                    &mut keys,
-                    kid,
-                    Trusted {
-                        key,
-                        algorithm,
-                        issuer,
-                        workload: None,
-                    },
-                )?;
+                insert(&mut keys, kid, Trusted { key, algorithm, issuer, workload: None })?;
             }
         }
         if let Some(path) = &config.workload_jwks {
             for (kid, key, algorithm, permissions) in read_jwks(path)? {
                 let (issuer, workload) = (workload_issuer(&kid), Some((kid.clone(), permissions)));
-                insert(
-                    &mut keys,
-                    kid,
-                    Trusted {
-                        key,
-                        algorithm,
-                        issuer,
-                        workload,
-                    },
-                )?;
+                insert(&mut keys, kid, Trusted { key, algorithm, issuer, workload })?;
             }
         }
         Ok(Self {
@@ -187,25 +156,16 @@ impl Authenticator {
         let Some(header) = headers.get(AUTHORIZATION) else {
             return match self.dev_tenant {
                 Some(tenant) if on_loopback => Ok(Arc::new(dev(tenant))),
-                _ => Err(Problem::new(
-                    Reason::TokenMissing,
-                    "The call has no bearer token.",
-                )),
+                _ => Err(Problem::new(Reason::TokenMissing, "The call has no bearer token.")),
             };
         };
         let token = header
             .to_str()
             .ok()
-            .and_then(|text| {
-                text.strip_prefix("Bearer ")
-                    .or(text.strip_prefix("bearer "))
-            })
+            .and_then(|text| text.strip_prefix("Bearer ").or(text.strip_prefix("bearer ")))
             .ok_or_else(invalid)?;
         let now = u64::try_from(self.clock.now().micros() / 1_000_000).unwrap_or(0);
-        let remembered = self
-            .remembered
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(identity) = remembered.get(token)
             && identity.expires > now
         {
@@ -213,10 +173,7 @@ impl Authenticator {
         }
         drop(remembered);
         let identity = Arc::new(self.verify(token, now)?);
-        let mut remembered = self
-            .remembered
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
@@ -225,10 +182,7 @@ impl Authenticator {
     }
 
     fn verify(&self, token: &str, now: u64) -> Result<Identity, Problem> {
-        let kid = decode_header(token)
-            .ok()
-            .and_then(|header| header.kid)
-            .ok_or_else(invalid)?;
+        let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or_else(invalid)?;
         let trusted = self.keys.get(&kid).ok_or_else(invalid)?;
         // The algorithm is the key's own, never the token's word.
         let mut validation = Validation::new(trusted.algorithm);
@@ -285,10 +239,7 @@ fn dev(tenant: Uuid) -> Identity {
 }
 
 fn invalid() -> Problem {
-    Problem::new(
-        Reason::TokenInvalid,
-        "The bearer token is malformed, forged or for others.",
-    )
+    Problem::new(Reason::TokenInvalid, "The bearer token is malformed, forged or for others.")
 }
 
 fn expired() -> Problem {
@@ -320,12 +271,7 @@ fn read_jwks(path: &Path) -> Result<Vec<(String, DecodingKey, Algorithm, Grants)
             if kid.is_empty() {
                 return Err(refuse("it has no kid"));
             }
-            let algorithm = match jwk
-                .common
-                .key_algorithm
-                .map(|name| name.to_string())
-                .as_deref()
-            {
+            let algorithm = match jwk.common.key_algorithm.map(|name| name.to_string()).as_deref() {
                 Some("EdDSA") => Algorithm::EdDSA,
                 Some("ES256") => Algorithm::ES256,
                 _ => return Err(refuse("its alg is neither EdDSA nor ES256")),

@@ -24,7 +24,7 @@ CREATE TABLE customer_labels (
     key text NOT NULL,
     value text NOT NULL,
     PRIMARY KEY (tenant_id, customer_id, key),
-    FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id)
 );
 ALTER TABLE customer_labels ENABLE ROW LEVEL SECURITY;
 ALTER TABLE customer_labels FORCE ROW LEVEL SECURITY;
@@ -35,7 +35,6 @@ DO $$
 DECLARE
     runtime text := regexp_replace(current_user, '_owner$', '');
 BEGIN
-    -- A customer is deleted only where another service refused its id before it was ever active.
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON customers TO %I', runtime);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON customers TO %I', runtime);
     EXECUTE format('GRANT SELECT, INSERT ON customer_labels TO %I', runtime);
 END $$;

@@ -38,7 +38,7 @@ CREATE TABLE account_labels (
     key text NOT NULL,
     value text NOT NULL,
     PRIMARY KEY (tenant_id, account_id, key),
-    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
 ALTER TABLE account_labels ENABLE ROW LEVEL SECURITY;
 ALTER TABLE account_labels FORCE ROW LEVEL SECURITY;
@@ -64,7 +64,7 @@ CREATE TABLE ledger_intents (
     create_time timestamptz NOT NULL,
     acknowledge_time timestamptz,
     PRIMARY KEY (tenant_id, account_id, version),
-    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
 -- What is undelivered, the longest due first.
 CREATE INDEX ledger_intents_due ON ledger_intents (tenant_id, due_time) WHERE state = 1;
@@ -77,8 +77,7 @@ DO $$
 DECLARE
     runtime text := regexp_replace(current_user, '_owner$', '');
 BEGIN
-    -- An account is deleted only where the ledger refused its id before it was ever open.
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON accounts TO %I', runtime);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON accounts TO %I', runtime);
     EXECUTE format('GRANT SELECT, INSERT ON account_labels TO %I', runtime);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE ON ledger_intents TO %I', runtime);
 END $$;

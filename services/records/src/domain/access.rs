@@ -78,11 +78,7 @@ mod tests {
     fn reading(view: View, purpose: &str, full: bool) -> Reading {
         let missing = || Problem::new(Reason::PermissionMissing, "no");
         let full = if full { Ok(()) } else { Err(missing()) };
-        Reading {
-            view,
-            purpose: Purpose::parse(purpose),
-            full,
-        }
+        Reading { view, purpose: Purpose::parse(purpose), full }
     }
 
     #[test]
@@ -93,19 +89,10 @@ mod tests {
             decision.err().map(|problem| problem.reason)
         };
         assert_eq!(decide(View::Basic, "", false), None);
-        assert_eq!(
-            decide(View::Masked, "", false),
-            Some(Reason::PurposeRequired)
-        );
-        assert_eq!(
-            decide(View::Masked, "X", false),
-            Some(Reason::PurposeUnknown)
-        );
+        assert_eq!(decide(View::Masked, "", false), Some(Reason::PurposeRequired));
+        assert_eq!(decide(View::Masked, "X", false), Some(Reason::PurposeUnknown));
         assert_eq!(decide(View::Masked, "KYC", false), None);
-        assert_eq!(
-            decide(View::Full, "KYC", false),
-            Some(Reason::PermissionMissing)
-        );
+        assert_eq!(decide(View::Full, "KYC", false), Some(Reason::PermissionMissing));
         assert_eq!(decide(View::Full, "", true), Some(Reason::PurposeRequired));
         assert_eq!(decide(View::Full, "KYC", true), None);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What stands for every value that is not declared harmless.
-const MASK: &str = "\"***\"";
+const MASK: &[u8] = b"\"***\"";
 
 /// Content that is no JSON (RFC 8259), or too deep, or with a number beyond a double (RFC 7493).
 /// Only the place is told: what stands there is content.
@@ -28,25 +28,23 @@ pub(crate) fn check(content: &[u8]) -> Result<(), NoJson> {
 pub(crate) fn mask(content: &[u8]) -> Result<Vec<u8>, NoJson> {
     let mut masked = Vec::with_capacity(content.len());
     let mut input = serde_json::Deserializer::from_slice(content);
-    let masking = Masking(&mut masked)
-        .deserialize(&mut input)
-        .and_then(|()| input.end());
-    masking.map_err(|error| NoJson {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    let masking = Masking(&mut masked).deserialize(&mut input).and_then(|()| input.end());
+    masking.map_err(|error| NoJson { line: error.line(), column: error.column() })?;
     Ok(masked)
+}
+
+/// Visits that write the mask in place of whatever value they get.
+macro_rules! leaves {
+    ($($visit:ident($($value:ty)?)),+ $(,)?) => {$(
+        fn $visit<E: de::Error>(self $(, _: $value)?) -> Result<(), E> {
+            self.0.extend_from_slice(MASK);
+            Ok(())
+        }
+    )+};
 }
 
 /// Reads one value and writes its mask, without keeping the value.
 struct Masking<'a>(&'a mut Vec<u8>);
-
-impl Masking<'_> {
-    fn leaf<E>(self) -> Result<(), E> {
-        self.0.extend_from_slice(MASK.as_bytes());
-        Ok(())
-    }
-}
 
 impl<'de> DeserializeSeed<'de> for Masking<'_> {
     type Value = ();
@@ -63,37 +61,19 @@ impl<'de> Visitor<'de> for Masking<'_> {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
-        self.leaf()
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
-        self.leaf()
+    leaves! {
+        visit_unit(),
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64),
+        visit_str(&str),
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.0.push(b'[');
         let mut first = true;
-        while items
-            .next_element_seed(Separated(&mut *self.0, &mut first))?
-            .is_some()
-        {}
+        while items.next_element_seed(Separated(&mut *self.0, &mut first))?.is_some() {}
         self.0.push(b']');
         Ok(())
     }
@@ -139,10 +119,9 @@ mod tests {
     fn masked(value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(masked).collect(),
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, value)| (name.clone(), masked(value)))
-                .collect(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| (name.clone(), masked(value))).collect()
+            }
             _ => Value::from("***"),
         }
     }
@@ -191,11 +170,7 @@ mod tests {
             ("[1e999]", 1, 6),
             (deep.as_str(), 1, 128),
         ] {
-            assert_eq!(
-                mask(content.as_bytes()).unwrap_err(),
-                NoJson { line, column },
-                "{content}"
-            );
+            assert_eq!(mask(content.as_bytes()).unwrap_err(), NoJson { line, column }, "{content}");
         }
         assert!(!NoJson { line: 2, column: 3 }.to_string().contains("Jane"));
     }

@@ -116,27 +116,12 @@ mod tests {
 
     #[test]
     fn codes_are_exact() {
-        for code in [
-            "TREAT",
-            "HPAYMT",
-            "HOPERAT",
-            "KYC",
-            "AML",
-            "FRAUD",
-            "SUBJECT_REQUEST",
-        ] {
+        for code in ["TREAT", "HPAYMT", "HOPERAT", "KYC", "AML", "FRAUD", "SUBJECT_REQUEST"] {
             assert_eq!(Purpose::parse(code).unwrap().code(), code);
         }
-        assert_eq!(
-            Purpose::parse("").unwrap_err().reason,
-            Reason::PurposeRequired
-        );
+        assert_eq!(Purpose::parse("").unwrap_err().reason, Reason::PurposeRequired);
         for code in ["treat", " TREAT", "PurposeOfUse", "CURIOSITY"] {
-            assert_eq!(
-                Purpose::parse(code).unwrap_err().reason,
-                Reason::PurposeUnknown,
-                "{code}"
-            );
+            assert_eq!(Purpose::parse(code).unwrap_err().reason, Reason::PurposeUnknown, "{code}");
         }
     }
 
@@ -146,10 +131,6 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), HEALTH.len() + FINANCE.len());
-        assert!(
-            LEGAL
-                .iter()
-                .all(|code| Purpose::parse(code).is_ok_and(Purpose::is_legal))
-        );
+        assert!(LEGAL.iter().all(|code| Purpose::parse(code).is_ok_and(Purpose::is_legal)));
     }
 }

@@ -78,10 +78,7 @@ mod tests {
     #[test]
     fn a_restricted_subject_is_read_for_legal_purposes_only() {
         let id = SubjectId::generate();
-        let (legal, treat) = (
-            Purpose::parse("LEGAL").unwrap(),
-            Purpose::parse("TREAT").unwrap(),
-        );
+        let (legal, treat) = (Purpose::parse("LEGAL").unwrap(), Purpose::parse("TREAT").unwrap());
         assert!(SubjectState::Restricted.allow_read(id, legal).is_ok());
         let refused = SubjectState::Restricted.allow_read(id, treat).unwrap_err();
         assert_eq!(refused.reason, Reason::SubjectRestricted);
@@ -95,10 +92,7 @@ mod tests {
         let legal = Purpose::parse("LEGAL").unwrap();
         let refused = SubjectState::Erased.allow_read(id, legal).unwrap_err();
         assert_eq!(refused.reason, Reason::SubjectErased);
-        assert_eq!(
-            SubjectState::Erased.allow_write(id).unwrap_err().reason,
-            Reason::SubjectErased
-        );
+        assert_eq!(SubjectState::Erased.allow_write(id).unwrap_err().reason, Reason::SubjectErased);
         assert!(refused.is_frozen());
     }
 }

@@ -67,11 +67,7 @@ fn decode(request: wire::CreateRecordRequest) -> Decoded<CreateRecord> {
         content_type: ContentType::parse(&record.content_type).at("record.content_type")?,
         size: size(&record.content).at("record.content")?,
         labels: field::labels(record.labels).at("record.labels")?,
-        event_time: record
-            .event_time
-            .map(Timestamp::decode)
-            .transpose()
-            .at("record.event_time")?,
+        event_time: record.event_time.map(Timestamp::decode).transpose().at("record.event_time")?,
         content: record.content,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
@@ -81,9 +77,9 @@ fn decode(request: wire::CreateRecordRequest) -> Decoded<CreateRecord> {
 fn size(content: &Bytes) -> Decoded<usize> {
     match content.len() {
         0 => Err(invalid("must not be empty")),
-        size if size > CONTENT_MAX => Err(invalid(format!(
-            "must be at most {CONTENT_MAX} bytes, and has {size}"
-        ))),
+        size if size > CONTENT_MAX => {
+            Err(invalid(format!("must be at most {CONTENT_MAX} bytes, and has {size}")))
+        }
         size => Ok(size),
     }
 }
@@ -95,9 +91,7 @@ async fn check_content(command: &CreateRecord) -> Result<(), Problem> {
     }
     let content = command.content.clone();
     let checked = offload(content.len(), move || json::check(&content)).await?;
-    checked
-        .map_err(|error| invalid(error.to_string()))
-        .at("record.content")?;
+    checked.map_err(|error| invalid(error.to_string())).at("record.content")?;
     Ok(())
 }
 
@@ -128,16 +122,7 @@ async fn handle(rpc: &Rpc, call: &Call, command: CreateRecord) -> Result<Created
         accesses::insert(conn, tenant, &access)?;
         Ok(record.clone())
     };
-    match outcome::once(
-        &rpc.db,
-        "create_record",
-        call.scope(),
-        asked,
-        id.name(),
-        act,
-    )
-    .await?
-    {
+    match outcome::once(&rpc.db, "create_record", call.scope(), asked, id.name(), act).await? {
         Once::Done(record) => Ok(Created::Now(record)),
         Once::Replayed(name) => {
             let id = RecordId::parse_name(&name)?;
@@ -157,9 +142,7 @@ fn record(rpc: &Rpc, command: CreateRecord) -> Result<Record, Error> {
         labels: command.labels,
         event_time: command.event_time,
         version: 1,
-        size: size
-            .map_err(|_| invalid("must be smaller"))
-            .at("record.content")?,
+        size: size.map_err(|_| invalid("must be smaller")).at("record.content")?,
         create_time: now,
         update_time: now,
         revision: 1,
@@ -173,11 +156,7 @@ async fn check(rpc: &Rpc, call: &Call, record: &Record) -> Result<(), Error> {
         let found = subjects::select(conn, tenant, subject)?;
         let found = found.ok_or_else(|| subject.not_found())?;
         found.state.allow_write(subject)?;
-        if records::exists(conn, tenant, id)? {
-            Err(Error::IdTaken(id))
-        } else {
-            Ok(())
-        }
+        if records::exists(conn, tenant, id)? { Err(Error::IdTaken(id)) } else { Ok(()) }
     };
     rpc.db.read("check_record", call.scope(), read).await
 }
@@ -216,10 +195,7 @@ async fn repeat(rpc: &Rpc, call: &Call, id: RecordId, content: Bytes) -> Result<
         let key = rpc.vault.subject_key(&chain).await?;
         let same = record.clone();
         let verify = move || vault::verify(&key, &same, &sealed, &content);
-        if offload(usize::try_from(record.size).unwrap_or(usize::MAX), verify)
-            .await?
-            .is_err()
-        {
+        if offload(usize::try_from(record.size).unwrap_or(usize::MAX), verify).await?.is_err() {
             let message = "The request_id was used for another request.";
             let problem = Problem::new(Reason::RequestIdReused, message);
             return Err(problem.figure("operation", OPERATION).into());

@@ -34,7 +34,7 @@ pub(super) async fn call(
 ) -> Result<Response<wire::Subject>, Status> {
     let call = Call::of(&request)?;
     let command = decode(request.into_inner())?;
-    Ok(handle(rpc, &call, command).await?.respond(encode::subject))
+    Ok(handle(rpc, &call, command).await?.respond(|subject| encode::subject(&subject)))
 }
 
 fn decode(request: wire::CreateSubjectRequest) -> Decoded<CreateSubject> {
@@ -48,12 +48,7 @@ fn decode(request: wire::CreateSubjectRequest) -> Decoded<CreateSubject> {
 async fn handle(rpc: &Rpc, call: &Call, command: CreateSubject) -> Result<Created<Subject>, Error> {
     let id = command.id.unwrap_or_else(SubjectId::generate);
     let state = SubjectState::Active;
-    let subject = Subject {
-        id,
-        state,
-        create_time: rpc.clock.now(),
-        revision: 1,
-    };
+    let subject = Subject { id, state, create_time: rpc.clock.now(), revision: 1 };
     if command.validate_only {
         let existing = find(rpc, call, id).await?;
         return existing.map_or(Ok(Created::Now(subject)), again);
@@ -76,16 +71,7 @@ async fn handle(rpc: &Rpc, call: &Call, command: CreateSubject) -> Result<Create
         accesses::insert(conn, tenant, &access)?;
         Ok(Created::Now(subject.clone()))
     };
-    match outcome::once(
-        &rpc.db,
-        "create_subject",
-        call.scope(),
-        asked,
-        id.name(),
-        act,
-    )
-    .await?
-    {
+    match outcome::once(&rpc.db, "create_subject", call.scope(), asked, id.name(), act).await? {
         Once::Done(answer) => Ok(answer),
         Once::Replayed(name) => {
             let id = SubjectId::parse_name(&name)?;

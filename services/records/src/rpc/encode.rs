@@ -31,7 +31,7 @@ pub(super) fn record(record: Record, view: View, content: Vec<u8>) -> wire::Reco
 }
 
 /// A subject.
-pub(super) fn subject(subject: Subject) -> wire::Subject {
+pub(super) fn subject(subject: &Subject) -> wire::Subject {
     let state = match subject.state {
         SubjectState::Active => wire::subject::State::Active,
         SubjectState::Restricted => wire::subject::State::Restricted,

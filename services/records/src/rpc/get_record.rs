@@ -56,11 +56,7 @@ fn decode(request: wire::GetRecordRequest) -> Decoded<GetRecord> {
         Err(_) => return Err(invalid("must be BASIC, MASKED or FULL")).at("view"),
     };
     let id = RecordId::parse_name(&request.name).at("name")?;
-    Ok(GetRecord {
-        id,
-        view,
-        purpose: request.purpose,
-    })
+    Ok(GetRecord { id, view, purpose: request.purpose })
 }
 
 /// Decides, opens, logs, and only then answers: where the log cannot be written nothing leaves.
@@ -74,9 +70,7 @@ async fn handle(rpc: &Rpc, call: &Call, command: GetRecord) -> Result<(Record, V
     access.record = Some(command.id);
     access.view = Some(command.view);
     access.purpose = reading.purpose.as_ref().ok().copied();
-    let answer = read(rpc, call, command.id, reading, &mut access)
-        .await
-        .map_err(Problem::from);
+    let answer = read(rpc, call, command.id, reading, &mut access).await.map_err(Problem::from);
     access.refusal = answer.as_ref().err().map(|problem| problem.reason);
     log(rpc, call, access).await?;
     answer
@@ -98,11 +92,7 @@ async fn read(
 ) -> Result<(Record, Vec<u8>), Error> {
     let view = reading.view;
     let decision = reading.clone();
-    let Found {
-        record,
-        state,
-        sealed,
-    } = find(rpc, call, id, reading).await?;
+    let Found { record, state, sealed } = find(rpc, call, id, reading).await?;
     access.subject = Some(record.subject);
     access.version = Some(record.version);
     decision.decide(record.subject, state)?;
@@ -135,21 +125,13 @@ async fn find(rpc: &Rpc, call: &Call, id: RecordId, reading: Reading) -> Result<
             View::Full => true,
         };
         if !shows_content || reading.decide(record.subject, state).is_err() {
-            return Ok(Found {
-                record,
-                state,
-                sealed: None,
-            });
+            return Ok(Found { record, state, sealed: None });
         }
         let sealed = records::select_sealed(conn, tenant, id, record.version)?;
         let sealed = sealed.ok_or(SealBroken)?;
         let generation = Some(sealed.subject_key_generation);
         let chain = keys::key_chain(conn, tenant, record.subject, generation)?;
-        Ok(Found {
-            record,
-            state,
-            sealed: Some((sealed, chain)),
-        })
+        Ok(Found { record, state, sealed: Some((sealed, chain)) })
     };
     rpc.db.read("get_record", call.scope(), read).await
 }

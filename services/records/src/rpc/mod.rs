@@ -88,10 +88,7 @@ async fn offload<T: Send + 'static>(
     }
     task::blocking(work).await.map_err(|panic| {
         tracing::error!(%panic, "work on a content did not end");
-        Problem::new(
-            Reason::Internal,
-            "The service failed. The trace id finds it.",
-        )
+        Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
     })
 }
 

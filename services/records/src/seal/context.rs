@@ -53,16 +53,13 @@ pub struct Context(Vec<u8>);
 impl Context {
     /// The context of a domain, without an owner yet.
     pub fn new(domain: Domain) -> Self {
-        Self(Vec::with_capacity(256))
-            .bytes(domain.label().as_bytes())
-            .bytes(&[FORMAT])
+        Self(Vec::with_capacity(256)).bytes(domain.label().as_bytes()).bytes(&[FORMAT])
     }
 
     /// Appends a field of bytes.
     #[must_use]
     pub fn bytes(mut self, value: &[u8]) -> Self {
-        self.0
-            .extend_from_slice(&(value.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(&(value.len() as u64).to_be_bytes());
         self.0.extend_from_slice(value);
         self
     }
@@ -100,17 +97,12 @@ mod tests {
 
     fn encode(fields: &[Vec<u8>]) -> Context {
         let start = Context::new(Domain::Body);
-        fields
-            .iter()
-            .fold(start, |context, field| context.bytes(field))
+        fields.iter().fold(start, |context, field| context.bytes(field))
     }
 
     /// Fields that make collisions likely: few letters, zeros as in lengths, and empty fields.
     fn fields() -> impl Strategy<Value = Vec<Vec<u8>>> {
-        vec(
-            vec(prop_oneof![Just(0), Just(1), Just(8), any::<u8>()], 0..12),
-            0..6,
-        )
+        vec(vec(prop_oneof![Just(0), Just(1), Just(8), any::<u8>()], 0..12), 0..6)
     }
 
     /// The fields of an encoding, read back: an encoding with an inverse has no collisions.
@@ -146,29 +138,18 @@ mod tests {
     #[test]
     fn domains_are_separate() {
         assert_ne!(Context::new(Domain::Body), Context::new(Domain::DataKey));
-        assert_ne!(
-            Context::new(Domain::SubjectKey),
-            Context::new(Domain::TenantKey)
-        );
-        assert_ne!(
-            Context::new(Domain::CommitmentSalt),
-            Context::new(Domain::DataKey)
-        );
+        assert_ne!(Context::new(Domain::SubjectKey), Context::new(Domain::TenantKey));
+        assert_ne!(Context::new(Domain::CommitmentSalt), Context::new(Domain::DataKey));
     }
 
     #[test]
     fn the_format_is_final() {
-        let context = Context::new(Domain::Body)
-            .id(Uuid::from_u128(1))
-            .number(2)
-            .bytes(b"x");
+        let context = Context::new(Domain::Body).id(Uuid::from_u128(1)).number(2).bytes(b"x");
         let expected = [
             &[0, 0, 0, 0, 0, 0, 0, 23][..],
             b"strongroom.records/body",
             &[0, 0, 0, 0, 0, 0, 0, 1, 1],
-            &[
-                0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-            ],
+            &[0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
             &[0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2],
             &[0, 0, 0, 0, 0, 0, 0, 1, b'x'],
         ];

@@ -22,9 +22,7 @@ pub struct TenantKey {
 impl TenantKey {
     /// The context under which a provider wraps the key of this tenant and epoch.
     pub fn context(tenant: Uuid, epoch: i32) -> Context {
-        Context::new(Domain::TenantKey)
-            .id(tenant)
-            .number(epoch.into())
+        Context::new(Domain::TenantKey).id(tenant).number(epoch.into())
     }
 
     /// A key that a provider has opened, or one that it shall wrap.
@@ -46,15 +44,7 @@ impl TenantKey {
         let key = Key::random()?;
         let context = self.subject_context(subject, generation);
         let wrapped = wrap::wrap(&self.key, &KeyId::epoch(self.epoch), &key, &context)?;
-        Ok((
-            SubjectKey {
-                tenant: self.tenant,
-                subject,
-                generation,
-                key,
-            },
-            wrapped,
-        ))
+        Ok((SubjectKey { tenant: self.tenant, subject, generation, key }, wrapped))
     }
 
     /// Opens the key of a subject.
@@ -66,12 +56,7 @@ impl TenantKey {
     ) -> Result<SubjectKey, SealBroken> {
         let context = self.subject_context(subject, generation);
         let key = wrap::unwrap(&self.key, wrapped, &context)?;
-        Ok(SubjectKey {
-            tenant: self.tenant,
-            subject,
-            generation,
-            key,
-        })
+        Ok(SubjectKey { tenant: self.tenant, subject, generation, key })
     }
 
     fn subject_context(&self, subject: Uuid, generation: i32) -> Context {
@@ -144,27 +129,16 @@ impl SubjectKey {
     }
 
     fn data_key(&self, record: Uuid, version: i64, id: Uuid, key: Key) -> DataKey {
-        DataKey {
-            tenant: self.tenant,
-            subject: self.subject,
-            record,
-            version,
-            id,
-            key,
-        }
+        DataKey { tenant: self.tenant, subject: self.subject, record, version, id, key }
     }
 
     fn data_context(&self, record: Uuid, version: i64, id: Uuid) -> Context {
-        let context = Context::new(Domain::DataKey)
-            .id(self.tenant)
-            .id(self.subject);
+        let context = Context::new(Domain::DataKey).id(self.tenant).id(self.subject);
         context.id(record).number(version).id(id)
     }
 
     fn salt_context(&self, record: Uuid, version: i64) -> Context {
-        let context = Context::new(Domain::CommitmentSalt)
-            .id(self.tenant)
-            .id(self.subject);
+        let context = Context::new(Domain::CommitmentSalt).id(self.tenant).id(self.subject);
         context.id(record).number(version)
     }
 }
@@ -209,12 +183,7 @@ impl DataKey {
         header: &[u8; HEADER_LEN],
         ciphertext_len: u64,
     ) -> Result<Opener, SealBroken> {
-        Opener::new(
-            &self.key,
-            &self.body_context(content_type),
-            header,
-            ciphertext_len,
-        )
+        Opener::new(&self.key, &self.body_context(content_type), header, ciphertext_len)
     }
 
     fn body_context(&self, content_type: &str) -> Context {
@@ -255,12 +224,8 @@ mod tests {
         let (salt, wrapped_salt) = subject.new_salt(RECORD, 1).unwrap();
         let ciphertext = data.seal("text/plain", b"secret").unwrap();
 
-        let subject = tenant
-            .open_subject_key(SUBJECT, 1, &wrapped_subject)
-            .unwrap();
-        let data = subject
-            .open_data_key(RECORD, 1, DATA_KEY, &wrapped_data)
-            .unwrap();
+        let subject = tenant.open_subject_key(SUBJECT, 1, &wrapped_subject).unwrap();
+        let data = subject.open_data_key(RECORD, 1, DATA_KEY, &wrapped_data).unwrap();
         assert_eq!(*data.open("text/plain", &ciphertext).unwrap(), b"secret");
         assert!(data.open("text/html", &ciphertext).is_err());
         let opened = subject.open_salt(RECORD, 1, &wrapped_salt).unwrap();
@@ -292,11 +257,7 @@ mod tests {
         let (subject, _) = tenant_key().new_subject_key(SUBJECT, 1).unwrap();
         let (data, _) = subject.new_data_key(RECORD, 1, DATA_KEY).unwrap();
         let ciphertext = data.seal("text/plain", b"secret").unwrap();
-        let moved = [
-            (OTHER, 1, DATA_KEY),
-            (RECORD, 2, DATA_KEY),
-            (RECORD, 1, OTHER),
-        ];
+        let moved = [(OTHER, 1, DATA_KEY), (RECORD, 2, DATA_KEY), (RECORD, 1, OTHER)];
         for (record, version, id) in moved {
             let data = subject.data_key(record, version, id, renamed(&data.key));
             assert!(data.open("text/plain", &ciphertext).is_err());

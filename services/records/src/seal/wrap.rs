@@ -74,13 +74,8 @@ impl Wrapped {
         let [FORMAT, length, rest @ ..] = bytes else {
             return Err(SealBroken);
         };
-        let (key_id, payload) = rest
-            .split_at_checked(usize::from(*length))
-            .ok_or(SealBroken)?;
-        let key_id = std::str::from_utf8(key_id)
-            .ok()
-            .and_then(KeyId::new)
-            .ok_or(SealBroken)?;
+        let (key_id, payload) = rest.split_at_checked(usize::from(*length)).ok_or(SealBroken)?;
+        let key_id = std::str::from_utf8(key_id).ok().and_then(KeyId::new).ok_or(SealBroken)?;
         Ok(Self::from_parts(key_id, payload.to_vec()))
     }
 
@@ -150,10 +145,7 @@ fn cipher(by: &Key) -> Result<LessSafeKey, SealBroken> {
 
 fn associated_data(context: &Context, key_id: &KeyId) -> Vec<u8> {
     let context = context.clone().bytes(&[FORMAT]);
-    context
-        .bytes(key_id.as_str().as_bytes())
-        .as_bytes()
-        .to_vec()
+    context.bytes(key_id.as_str().as_bytes()).as_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -180,10 +172,7 @@ mod tests {
         let (by, key, wrapped) = wrapped();
         assert_eq!(wrapped.key_id().as_str(), "epoch-7");
         let bytes = wrapped.to_bytes();
-        assert_eq!(
-            reopen(&by, &bytes, &context(1)).unwrap().expose(),
-            key.expose()
-        );
+        assert_eq!(reopen(&by, &bytes, &context(1)).unwrap().expose(), key.expose());
         assert!(reopen(&by, &bytes, &context(2)).is_err());
         assert!(reopen(&Key::random().unwrap(), &bytes, &context(1)).is_err());
     }
@@ -198,10 +187,7 @@ mod tests {
             assert!(reopen(&by, &changed, &context(1)).is_err(), "bit {bit}");
         }
         for length in 0..bytes.len() {
-            assert!(
-                reopen(&by, &bytes[..length], &context(1)).is_err(),
-                "{length} bytes"
-            );
+            assert!(reopen(&by, &bytes[..length], &context(1)).is_err(), "{length} bytes");
         }
         let longer = [&bytes[..], &[0]].concat();
         assert!(reopen(&by, &longer, &context(1)).is_err());
@@ -226,16 +212,10 @@ mod tests {
         assert_eq!(&bytes[..9], b"\x01\x07epoch-7");
         let mut aad = context(1).as_bytes().to_vec();
         aad.extend_from_slice(b"\0\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x07epoch-7");
-        let payload = Payload {
-            msg: &bytes[21..],
-            aad: &aad,
-        };
+        let payload = Payload { msg: &bytes[21..], aad: &aad };
         let nonce: [u8; NONCE_LEN] = bytes[9..21].try_into().unwrap();
         let cipher = Aes256Gcm::new(&(*by.expose()).into());
-        assert_eq!(
-            cipher.decrypt(&nonce.into(), payload).unwrap(),
-            key.expose()
-        );
+        assert_eq!(cipher.decrypt(&nonce.into(), payload).unwrap(), key.expose());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::schema::accesses;
 use crate::domain::access::{Access, Action};
+use crate::domain::purpose::Purpose;
 use crate::domain::record::{RecordId, View};
 use crate::domain::subject::SubjectId;
 
@@ -66,17 +67,11 @@ pub(crate) fn insert(
         record_id: access.record,
         version: access.version,
         view: access.view.map(view),
-        purpose: access.purpose.map(|purpose| purpose.code()),
-        decision: if access.refusal.is_none() {
-            PERMIT
-        } else {
-            DENY
-        },
+        purpose: access.purpose.map(Purpose::code),
+        decision: if access.refusal.is_none() { PERMIT } else { DENY },
         reason: access.refusal.map(reason_name),
         trace_id: &access.trace_id,
     };
-    diesel::insert_into(accesses::table)
-        .values(row)
-        .execute(conn)?;
+    diesel::insert_into(accesses::table).values(row).execute(conn)?;
     Ok(())
 }

@@ -63,17 +63,13 @@ pub(crate) fn current_tenant_key(
 
 /// Inserts a tenant's key; false where the epoch has one.
 pub(crate) fn insert_tenant_key(conn: &mut PgConnection, row: &TenantKeyRow) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(tenant_keys::table)
-        .values(row)
-        .on_conflict_do_nothing();
+    let inserted = diesel::insert_into(tenant_keys::table).values(row).on_conflict_do_nothing();
     Ok(inserted.execute(conn)? == 1)
 }
 
 /// Inserts a subject's key.
 pub(crate) fn insert_subject_key(conn: &mut PgConnection, row: &SubjectKeyRow) -> QueryResult<()> {
-    diesel::insert_into(subject_keys::table)
-        .values(row)
-        .execute(conn)?;
+    diesel::insert_into(subject_keys::table).values(row).execute(conn)?;
     Ok(())
 }
 

@@ -88,9 +88,7 @@ pub(crate) fn insert(
         create_time: record.create_time,
         update_time: record.update_time,
     };
-    let inserted = diesel::insert_into(records::table)
-        .values(row)
-        .on_conflict_do_nothing();
+    let inserted = diesel::insert_into(records::table).values(row).on_conflict_do_nothing();
     if inserted.execute(conn)? == 0 {
         return Ok(false);
     }
@@ -119,9 +117,7 @@ fn insert_version(
         commitment: &sealed.commitment,
         create_time: record.update_time,
     };
-    diesel::insert_into(record_versions::table)
-        .values(row)
-        .execute(conn)?;
+    diesel::insert_into(record_versions::table).values(row).execute(conn)?;
     Ok(())
 }
 
@@ -129,20 +125,10 @@ fn insert_labels(conn: &mut PgConnection, tenant: TenantId, record: &Record) -> 
     if record.labels.is_empty() {
         return Ok(());
     }
-    let row = |(key, value)| LabelRow {
-        tenant_id: tenant,
-        record_id: record.id,
-        key,
-        value,
-    };
-    let labels = record
-        .labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
+    let row = |(key, value)| LabelRow { tenant_id: tenant, record_id: record.id, key, value };
+    let labels = record.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let rows: Vec<_> = labels.map(row).collect();
-    diesel::insert_into(record_labels::table)
-        .values(rows)
-        .execute(conn)?;
+    diesel::insert_into(record_labels::table).values(rows).execute(conn)?;
     Ok(())
 }
 
@@ -161,9 +147,7 @@ pub(crate) fn select(
         .eq(records::tenant_id)
         .and(record_versions::record_id.eq(records::id))
         .and(record_versions::version.eq(records::version));
-    let whom = subjects::tenant_id
-        .eq(records::tenant_id)
-        .and(subjects::id.eq(records::subject_id));
+    let whom = subjects::tenant_id.eq(records::tenant_id).and(subjects::id.eq(records::subject_id));
     let found: Option<(RecordRow, String, i64, i16)> = records::table
         .inner_join(record_versions::table.on(last))
         .inner_join(subjects::table.on(whom))

@@ -60,9 +60,7 @@ pub(crate) fn insert(
         revision: subject.revision,
         create_time: subject.create_time,
     };
-    let inserted = diesel::insert_into(subjects::table)
-        .values(row)
-        .on_conflict_do_nothing();
+    let inserted = diesel::insert_into(subjects::table).values(row).on_conflict_do_nothing();
     Ok(inserted.execute(conn)? == 1)
 }
 
@@ -72,11 +70,8 @@ pub(crate) fn select(
     tenant: TenantId,
     id: SubjectId,
 ) -> QueryResult<Option<Subject>> {
-    let row: Option<Row> = subjects::table
-        .find((tenant, id))
-        .select(Row::as_select())
-        .first(conn)
-        .optional()?;
+    let row: Option<Row> =
+        subjects::table.find((tenant, id)).select(Row::as_select()).first(conn).optional()?;
     Ok(row.map(Row::into))
 }
 

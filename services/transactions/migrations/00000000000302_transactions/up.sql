@@ -2,7 +2,7 @@
 CREATE TABLE transactions (
     tenant_id uuid NOT NULL REFERENCES tenants (id),
     id uuid NOT NULL,
-    type text NOT NULL,
+    kind text NOT NULL,
     entry_count integer NOT NULL CHECK (entry_count BETWEEN 2 AND 1000),
     effective_time timestamptz NOT NULL,
     record_time timestamptz NOT NULL,

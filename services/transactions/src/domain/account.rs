@@ -118,7 +118,9 @@ impl LedgerAccount {
 
     /// What could be spent now: posted - held - blocked + overdraft; `None` without a bound.
     pub(crate) fn available(&self, now: Timestamp) -> Option<Units> {
-        let Overdraft::Limit(limit) = self.overdraft else { return None };
+        let Overdraft::Limit(limit) = self.overdraft else {
+            return None;
+        };
         let taken = saturating_add(self.held, self.blocked(now));
         // Four numbers of 38 digits fit into an i128 of 39 only if they are added with care.
         let available = self.posted().get().saturating_sub(taken.get()).saturating_add(limit.get());

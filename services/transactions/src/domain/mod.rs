@@ -10,11 +10,11 @@ use shared::ids::{Id, Resource};
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
 pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, merge};
 pub(crate) use posting::{Posted, PostedEntry, Refusal, decide};
-pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, Unbalanced, check_balance};
+pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, check_balance};
 
 /// The kind of an account.
 #[derive(Debug)]
-pub enum Account {}
+pub(crate) enum Account {}
 
 impl Resource for Account {
     const COLLECTION: &'static str = "accounts";
@@ -22,11 +22,11 @@ impl Resource for Account {
 }
 
 /// The id of an account, which the accounts service knows it by too.
-pub type AccountId = Id<Account>;
+pub(crate) type AccountId = Id<Account>;
 
 /// The kind of a transaction.
 #[derive(Debug)]
-pub enum Transaction {}
+pub(crate) enum Transaction {}
 
 impl Resource for Transaction {
     const COLLECTION: &'static str = "transactions";
@@ -34,4 +34,4 @@ impl Resource for Transaction {
 }
 
 /// The id of a transaction.
-pub type TransactionId = Id<Transaction>;
+pub(crate) type TransactionId = Id<Transaction>;

@@ -82,7 +82,9 @@ fn apply(
 ) -> Result<Posted, Refusal> {
     let mut entries = Vec::with_capacity(transaction.entries.len());
     for (index, entry) in transaction.entries.iter().enumerate() {
-        let Some(account) = accounts.get_mut(&entry.account) else { continue };
+        let Some(account) = accounts.get_mut(&entry.account) else {
+            continue;
+        };
         admit(account, index, entry, now)?;
         let side = match entry.direction {
             Direction::Debit => &mut account.posted_debits,
@@ -140,7 +142,9 @@ fn check_bounds(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     for old in before {
-        let Some(account) = accounts.get(&old.id) else { continue };
+        let Some(account) = accounts.get(&old.id) else {
+            continue;
+        };
         let (Some(available), Some(after)) = (old.available(now), account.available(now)) else {
             continue;
         };

@@ -66,7 +66,7 @@ fn entries(wire: Vec<wire::Entry>) -> Decoded<Vec<NewEntry>> {
         .map(|(index, entry)| decode_entry(entry).at_index("", index))
         .collect::<Decoded<_>>()?;
     check_balance(&entries).map_err(|unbalanced| match unbalanced {
-        None => overflow(),
+        None => Box::new(overflow()),
         Some(sums) => {
             let major = |units: shared::money::Units| units.major(sums.currency);
             let (debits, credits) = (major(sums.debits), major(sums.credits));
@@ -84,8 +84,8 @@ fn entries(wire: Vec<wire::Entry>) -> Decoded<Vec<NewEntry>> {
     Ok(entries)
 }
 
-fn overflow() -> Box<Problem> {
-    Box::new(Problem::new(Reason::AmountOverflow, "must sum to at most 38 digits").in_field(""))
+fn overflow() -> Problem {
+    Problem::new(Reason::AmountOverflow, "must sum to at most 38 digits").in_field("")
 }
 
 fn decode_entry(entry: wire::Entry) -> Decoded<NewEntry> {

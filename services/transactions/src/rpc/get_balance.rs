@@ -16,9 +16,9 @@ pub(super) async fn call(
     let call = Call::of(&request)?;
     let id = AccountId::parse_name(&request.get_ref().account).at("account")?;
     let tenant = call.tenant_id()?;
-    let read = rpc.db.read("get_balance", call.scope(), move |conn| {
-        ledger_accounts::select(conn, tenant, id)
-    });
+    let read = rpc
+        .db
+        .read("get_balance", call.scope(), move |conn| ledger_accounts::select(conn, tenant, id));
     let account = read.await?.ok_or_else(|| id.not_found())?;
     Ok(Response::new(encode::balance(&account, rpc.clock.now())))
 }

@@ -26,8 +26,8 @@ pub(super) async fn find(
     id: TransactionId,
 ) -> Result<StoredTransaction, Problem> {
     let tenant = call.tenant_id()?;
-    let read = rpc.db.read("get_transaction", call.scope(), move |conn| {
-        transactions::select(conn, tenant, id)
-    });
+    let read = rpc
+        .db
+        .read("get_transaction", call.scope(), move |conn| transactions::select(conn, tenant, id));
     read.await?.ok_or_else(|| id.not_found())
 }

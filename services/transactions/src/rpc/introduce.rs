@@ -18,7 +18,9 @@ pub(super) async fn introduce(
     call: &Call,
     ids: BTreeSet<AccountId>,
 ) -> Result<bool, Problem> {
-    let Some(peer) = &rpc.accounts else { return Ok(false) };
+    let Some(peer) = &rpc.accounts else {
+        return Ok(false);
+    };
     let tenant = call.tenant_id()?;
     let wanted = ids.clone();
     let known = rpc

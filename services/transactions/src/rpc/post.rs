@@ -50,8 +50,9 @@ pub(super) async fn post(
     let tenant = call.tenant()?;
     if asked.transaction.effective_time.is_some_and(|time| time > now) {
         let sentence = "must not be in the future";
-        return Err(Problem::new(Reason::FieldInvalid, sentence)
-            .in_field("transaction.effective_time"));
+        return Err(
+            Problem::new(Reason::FieldInvalid, sentence).in_field("transaction.effective_time")
+        );
     }
     let request_id = Some(asked.request_id).filter(|_| !asked.validate_only);
     let request = call.request(OPERATION, request_id, &asked.transaction, &rpc.clock)?;
@@ -151,9 +152,8 @@ fn check_known<V>(
     transaction: &NewTransaction,
     accounts: &std::collections::BTreeMap<AccountId, V>,
 ) -> Result<(), Error> {
-    let unknown = |(_, entry): &(usize, &crate::domain::NewEntry)| {
-        !accounts.contains_key(&entry.account)
-    };
+    let unknown =
+        |(_, entry): &(usize, &crate::domain::NewEntry)| !accounts.contains_key(&entry.account);
     match transaction.entries.iter().enumerate().find(unknown) {
         Some((index, entry)) => Err(Error::UnknownAccount { index, account: entry.account }),
         None => Ok(()),

@@ -84,7 +84,8 @@ fn check_currencies(account: &LedgerAccount, found: &[(usize, String)]) -> Decod
     match found.iter().find(|(_, currency)| currency != expected) {
         None => Ok(()),
         Some((index, currency)) => {
-            let mut problem = invalid(format!("must be in {expected}, the currency of the account"));
+            let mut problem =
+                invalid(format!("must be in {expected}, the currency of the account"));
             problem.reason = shared::problem::Reason::CurrencyMismatch;
             let problem = problem
                 .figure("account", account.id)

@@ -59,8 +59,7 @@ diesel::table! {
     transactions (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
-        #[sql_name = "type"]
-        type_ -> Text,
+        kind -> Text,
         entry_count -> Integer,
         effective_time -> Timestamptz,
         record_time -> Timestamptz,

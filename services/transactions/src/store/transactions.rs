@@ -34,7 +34,6 @@ pub(crate) struct StoredTransaction {
 struct Header {
     tenant_id: TenantId,
     id: TransactionId,
-    #[diesel(column_name = "type_")]
     kind: String,
     entry_count: i32,
     effective_time: Timestamp,
@@ -157,7 +156,9 @@ pub(crate) fn select(
     id: TransactionId,
 ) -> Result<Option<StoredTransaction>, Error> {
     let header = transactions::table.find((tenant, id)).select(Header::as_select());
-    let Some(header) = header.first(conn).optional()? else { return Ok(None) };
+    let Some(header) = header.first(conn).optional()? else {
+        return Ok(None);
+    };
     let mut written: BTreeMap<i32, String> = texts::table
         .filter(texts::tenant_id.eq(tenant).and(texts::transaction_id.eq(id)))
         .select((texts::entry_index, texts::text))

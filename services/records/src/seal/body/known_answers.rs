@@ -45,18 +45,13 @@ impl Vector {
         };
         let (key, context) = (key_of(key), Context::raw(hex(&self.ctx)));
         let mut ciphertext = Vec::new();
-        flate2::read::ZlibDecoder::new(&hex(&self.ct)[..])
-            .read_to_end(&mut ciphertext)
-            .unwrap();
+        flate2::read::ZlibDecoder::new(&hex(&self.ct)[..]).read_to_end(&mut ciphertext).unwrap();
         let opened = open(&key, &context, &ciphertext).ok();
         assert_eq!(opened.is_some(), self.result == "valid", "{name}");
         if let Some(plaintext) = opened {
             self.check_digest(&plaintext);
             let salt = *ciphertext.first_chunk().unwrap();
-            assert!(
-                seal_with_salt(&key, &context, salt, &plaintext) == ciphertext,
-                "{name}"
-            );
+            assert!(seal_with_salt(&key, &context, salt, &plaintext) == ciphertext, "{name}");
         } else {
             self.check_prefix(&key, &context, &ciphertext);
         }
@@ -70,11 +65,7 @@ impl Vector {
         };
         let Ok(opener) = Opener::new(key, context, header, ciphertext.len() as u64) else {
             let impossible = Layout::of_ciphertext(ciphertext.len() as u64).is_err();
-            assert!(
-                impossible || self.flagged("HeaderFailure"),
-                "{}",
-                self.tc_id
-            );
+            assert!(impossible || self.flagged("HeaderFailure"), "{}", self.tc_id);
             return;
         };
         let chunk = |number| {
@@ -86,34 +77,17 @@ impl Vector {
         let last = opener.layout().last_chunk();
         let open =
             |number, plaintext: &mut Vec<u8>| opener.open_chunk(number, chunk(number), plaintext);
-        assert!(
-            (0..=last).any(|number| open(number, &mut prefix).is_err()),
-            "{}",
-            self.tc_id
-        );
+        assert!((0..=last).any(|number| open(number, &mut prefix).is_err()), "{}", self.tc_id);
         if self.flagged("PartialPlaintext") {
             self.check_digest(&prefix);
         }
-        assert_eq!(
-            open(last, &mut prefix).is_ok(),
-            self.flagged("ValidFinalChunk")
-        );
+        assert_eq!(open(last, &mut prefix).is_ok(), self.flagged("ValidFinalChunk"));
     }
 
     fn check_digest(&self, plaintext: &[u8]) {
-        assert_eq!(
-            Some(plaintext.len() as u64),
-            self.msg_length,
-            "{}",
-            self.tc_id
-        );
+        assert_eq!(Some(plaintext.len() as u64), self.msg_length, "{}", self.tc_id);
         let digest = Sha512::digest(plaintext).to_vec();
-        assert_eq!(
-            Some(digest),
-            self.msg_sha512.as_deref().map(hex),
-            "{}",
-            self.tc_id
-        );
+        assert_eq!(Some(digest), self.msg_sha512.as_deref().map(hex), "{}", self.tc_id);
     }
 
     fn flagged(&self, flag: &str) -> bool {
@@ -122,12 +96,7 @@ impl Vector {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<_> = text
-        .bytes()
-        .map(|digit| char::from(digit).to_digit(16).unwrap())
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap())
-        .collect()
+    let digits: Vec<_> =
+        text.bytes().map(|digit| char::from(digit).to_digit(16).unwrap()).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect()
 }

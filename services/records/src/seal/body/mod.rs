@@ -59,20 +59,12 @@ impl Layout {
         let last_chunk = chunks / SEALED_CHUNK_LEN as u64;
         let rest = usize::try_from(chunks % SEALED_CHUNK_LEN as u64).map_err(|_| SealBroken)?;
         let last_chunk_len = rest.checked_sub(TAG_LEN).ok_or(SealBroken)?;
-        (last_chunk < MAX_CHUNKS)
-            .then_some(Self {
-                last_chunk,
-                last_chunk_len,
-            })
-            .ok_or(SealBroken)
+        (last_chunk < MAX_CHUNKS).then_some(Self { last_chunk, last_chunk_len }).ok_or(SealBroken)
     }
 
     /// The layout of `length` bytes of content once they are sealed.
     pub fn of_plaintext(length: usize) -> Self {
-        Self {
-            last_chunk: (length / CHUNK_LEN) as u64,
-            last_chunk_len: length % CHUNK_LEN,
-        }
+        Self { last_chunk: (length / CHUNK_LEN) as u64, last_chunk_len: length % CHUNK_LEN }
     }
 
     /// The number of the last chunk; the first is 0.
@@ -162,10 +154,7 @@ impl Message {
         let start = ciphertext.len();
         ciphertext.extend_from_slice(plaintext);
         let chunk = &mut ciphertext[start..];
-        let Ok(tag) = self
-            .cipher
-            .seal_in_place_separate_tag(nonce, Aad::empty(), chunk)
-        else {
+        let Ok(tag) = self.cipher.seal_in_place_separate_tag(nonce, Aad::empty(), chunk) else {
             chunk.zeroize();
             ciphertext.truncate(start);
             return Err(SealFailed);
@@ -187,9 +176,7 @@ impl Message {
         let start = plaintext.len();
         plaintext.resize(start + length, 0);
         let opening = &mut plaintext[start..];
-        let opened = self
-            .cipher
-            .open_separate_gather(nonce, Aad::empty(), chunk, tag, opening);
+        let opened = self.cipher.open_separate_gather(nonce, Aad::empty(), chunk, tag, opening);
         opened.map_err(|_| {
             plaintext[start..].zeroize();
             plaintext.truncate(start);

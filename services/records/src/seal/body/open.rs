@@ -19,11 +19,7 @@ pub fn open(
     let length = usize::try_from(opener.layout().plaintext_len()).map_err(|_| SealBroken)?;
     let mut plaintext = Zeroizing::new(Vec::with_capacity(length));
     for number in 0..=opener.layout().last_chunk() {
-        let chunk = opener
-            .layout()
-            .chunk(number)
-            .and_then(bounds)
-            .ok_or(SealBroken)?;
+        let chunk = opener.layout().chunk(number).and_then(bounds).ok_or(SealBroken)?;
         opener.open_chunk(number, &ciphertext[chunk], &mut plaintext)?;
     }
     Ok(plaintext)

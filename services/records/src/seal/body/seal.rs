@@ -17,9 +17,7 @@ pub fn seal(key: &Key, context: &Context, plaintext: &[u8]) -> Result<Vec<u8>, S
         sealer.message.seal_chunk(number, chunk, &mut ciphertext)?;
     }
     let last = chunks.remainder();
-    sealer
-        .message
-        .seal_chunk(layout.last_chunk(), last, &mut ciphertext)?;
+    sealer.message.seal_chunk(layout.last_chunk(), last, &mut ciphertext)?;
     Ok(ciphertext)
 }
 
@@ -50,12 +48,7 @@ impl Sealer {
         header[..SALT_LEN].copy_from_slice(salt);
         header[SALT_LEN..].copy_from_slice(&message.commitment);
         let pending = Zeroizing::new(Vec::new());
-        Ok(Self {
-            message,
-            header,
-            next_chunk: 0,
-            pending,
-        })
+        Ok(Self { message, header, next_chunk: 0, pending })
     }
 
     /// What comes before the first chunk.
@@ -75,8 +68,7 @@ impl Sealer {
                 self.message.seal_chunk(self.next_chunk, head, ciphertext)?;
             } else {
                 self.pending.extend_from_slice(head);
-                self.message
-                    .seal_chunk(self.next_chunk, &self.pending, ciphertext)?;
+                self.message.seal_chunk(self.next_chunk, &self.pending, ciphertext)?;
                 self.pending.zeroize();
             }
             self.next_chunk += 1;
@@ -92,7 +84,6 @@ impl Sealer {
 
     /// Appends the last chunk, which is short by definition, and may be empty.
     pub fn finish(self, ciphertext: &mut Vec<u8>) -> Result<(), SealFailed> {
-        self.message
-            .seal_chunk(self.next_chunk, &self.pending, ciphertext)
+        self.message.seal_chunk(self.next_chunk, &self.pending, ciphertext)
     }
 }

@@ -22,9 +22,7 @@ fn context(version: i64) -> Context {
 
 /// Content in which every chunk differs from every other.
 fn plaintext(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|at| (at * 31 + at / CHUNK_LEN * 7).to_le_bytes()[0])
-        .collect()
+    (0..length).map(|at| (at * 31 + at / CHUNK_LEN * 7).to_le_bytes()[0]).collect()
 }
 
 pub(super) fn seal_with_salt(
@@ -52,17 +50,12 @@ fn by_the_specification(
     let mut derived = [0; 32 + 12 + 32];
     // HMAC pads its key with zeros; this library wants a part of them.
     let prk = [key, [0; 32]].concat();
-    Hkdf::<Sha512>::from_prk(&prk)
-        .unwrap()
-        .expand(&info, &mut derived)
-        .unwrap();
+    Hkdf::<Sha512>::from_prk(&prk).unwrap().expand(&info, &mut derived).unwrap();
     let cipher = Aes256Gcm::new_from_slice(&derived[..32]).unwrap();
     let base = u128::from_be_bytes([&[0; 4], &derived[32..44]].concat().try_into().unwrap());
     let mut ciphertext = [&salt[..], &derived[44..]].concat();
     for number in 0..=plaintext.len() / CHUNK_LEN {
-        let nonce: [u8; 12] = (base ^ number as u128).to_be_bytes()[4..]
-            .try_into()
-            .unwrap();
+        let nonce: [u8; 12] = (base ^ number as u128).to_be_bytes()[4..].try_into().unwrap();
         let end = plaintext.len().min((number + 1) * CHUNK_LEN);
         let chunk = &plaintext[number * CHUNK_LEN..end];
         ciphertext.extend_from_slice(&cipher.encrypt(&nonce.into(), chunk).unwrap());
@@ -163,11 +156,7 @@ fn every_flipped_bit_of_a_small_body_is_found() {
     for bit in 0..ciphertext.len() * 8 {
         let mut changed = ciphertext.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            open(&key, &context(1), &changed).err(),
-            Some(SealBroken),
-            "bit {bit}"
-        );
+        assert_eq!(open(&key, &context(1), &changed).err(), Some(SealBroken), "bit {bit}");
     }
 }
 
@@ -197,11 +186,7 @@ fn cut_at_chunk_borders_swapped_or_extended_it_does_not_open() {
         &[0, 1, 2, 2, 3],
         &[0, 1, 2, 3, 3],
     ] {
-        assert_eq!(
-            open(&key, &context(1), &body(order)).err(),
-            Some(SealBroken),
-            "{order:?}"
-        );
+        assert_eq!(open(&key, &context(1), &body(order)).err(), Some(SealBroken), "{order:?}");
     }
     for extra in [1, TAG_LEN, SEALED_CHUNK_LEN] {
         let longer = [&ciphertext[..], &vec![0; extra]].concat();
@@ -214,10 +199,7 @@ fn another_key_or_context_does_not_open() {
     let key = key_of([5; KEY_LEN]);
     let ciphertext = seal(&key, &context(1), b"secret").unwrap();
     assert_eq!(open(&key, &context(2), &ciphertext).err(), Some(SealBroken));
-    assert_eq!(
-        open(&key_of([6; KEY_LEN]), &context(1), &ciphertext).err(),
-        Some(SealBroken)
-    );
+    assert_eq!(open(&key_of([6; KEY_LEN]), &context(1), &ciphertext).err(), Some(SealBroken));
     assert_eq!(*open(&key, &context(1), &ciphertext).unwrap(), b"secret");
     assert!(!ciphertext.windows(6).any(|window| window == b"secret"));
 }
@@ -225,21 +207,8 @@ fn another_key_or_context_does_not_open() {
 #[test]
 fn chunk_numbers_reach_every_byte_of_the_nonce_and_stop_in_time() {
     let message = Message::derive(&key_of([1; KEY_LEN]), &context(1), &[2; SALT_LEN]).unwrap();
-    let base = u128::from_be_bytes(
-        [&[0; 4], &message.base_nonce[..]]
-            .concat()
-            .try_into()
-            .unwrap(),
-    );
-    for number in [
-        0,
-        1,
-        0xff,
-        0x100,
-        0xffff_ffff,
-        0x1_0000_0000,
-        MAX_CHUNKS - 1,
-    ] {
+    let base = u128::from_be_bytes([&[0; 4], &message.base_nonce[..]].concat().try_into().unwrap());
+    for number in [0, 1, 0xff, 0x100, 0xffff_ffff, 0x1_0000_0000, MAX_CHUNKS - 1] {
         let nonce = message.nonce(number).unwrap();
         let expected = (base ^ u128::from(number)).to_be_bytes();
         assert_eq!(nonce.as_ref(), &expected[4..], "{number}");
@@ -249,8 +218,5 @@ fn chunk_numbers_reach_every_byte_of_the_nonce_and_stop_in_time() {
     assert_eq!(Layout::of_ciphertext(u64::MAX), Err(SealBroken));
     let longest = HEADER_LEN as u64 + MAX_CHUNKS * SEALED_CHUNK_LEN as u64;
     assert!(Layout::of_ciphertext(longest - 1).is_ok());
-    assert_eq!(
-        Layout::of_ciphertext(longest + TAG_LEN as u64),
-        Err(SealBroken)
-    );
+    assert_eq!(Layout::of_ciphertext(longest + TAG_LEN as u64), Err(SealBroken));
 }

@@ -60,11 +60,7 @@ enum Slot {
 impl Keyring {
     /// An empty key ring.
     pub fn new(provider: Arc<dyn KeyProvider>, limits: KeyringLimits) -> Self {
-        Self {
-            provider,
-            limits,
-            entries: Mutex::default(),
-        }
+        Self { provider, limits, entries: Mutex::default() }
     }
 
     /// A new tenant key and its wrap. It is not kept, because its wrap is not stored yet.
@@ -86,11 +82,7 @@ impl Keyring {
         epoch: i32,
         wrapped: &[u8],
     ) -> Result<Arc<TenantKey>, KeyError> {
-        let slot = self.slot(EntryId {
-            tenant,
-            epoch,
-            wrapped: wrapped.to_vec(),
-        });
+        let slot = self.slot(EntryId { tenant, epoch, wrapped: wrapped.to_vec() });
         let mut slot = slot.lock().await;
         match &*slot {
             Slot::Open { key, until } if Instant::now() < *until => return Ok(Arc::clone(key)),
@@ -103,19 +95,13 @@ impl Keyring {
             Ok(key) => {
                 let key = Arc::new(key);
                 let until = Instant::now() + self.limits.ttl;
-                *slot = Slot::Open {
-                    key: Arc::clone(&key),
-                    until,
-                };
+                *slot = Slot::Open { key: Arc::clone(&key), until };
                 Ok(key)
             }
             Err(error) => {
                 if let KeyError::Unavailable(reason) = &error {
                     let until = Instant::now() + self.limits.retry_after;
-                    *slot = Slot::Away {
-                        reason: reason.clone(),
-                        until,
-                    };
+                    *slot = Slot::Away { reason: reason.clone(), until };
                 }
                 Err(error)
             }
@@ -125,9 +111,7 @@ impl Keyring {
     async fn open(&self, tenant: Uuid, epoch: i32, wrapped: &[u8]) -> Result<TenantKey, KeyError> {
         let wrapped = Wrapped::from_bytes(wrapped)?;
         let context = TenantKey::context(tenant, epoch);
-        let key = self
-            .bounded(self.provider.unwrap(&wrapped, &context))
-            .await?;
+        let key = self.bounded(self.provider.unwrap(&wrapped, &context)).await?;
         Ok(TenantKey::new(tenant, epoch, key))
     }
 
@@ -153,13 +137,7 @@ impl Keyring {
             entries.remove(&oldest);
         }
         let slot = Arc::new(AsyncMutex::new(Slot::Empty));
-        entries.insert(
-            id,
-            Entry {
-                slot: Arc::clone(&slot),
-                last_used: now,
-            },
-        );
+        entries.insert(id, Entry { slot: Arc::clone(&slot), last_used: now });
         slot
     }
 }

@@ -22,12 +22,7 @@ struct Slow {
 impl Slow {
     fn new(takes: Duration) -> Arc<Self> {
         let kek = Key::random().unwrap();
-        Arc::new(Self {
-            kek,
-            takes,
-            calls: AtomicUsize::new(0),
-            away: AtomicUsize::new(0),
-        })
+        Arc::new(Self { kek, takes, calls: AtomicUsize::new(0), away: AtomicUsize::new(0) })
     }
 
     fn calls(&self) -> usize {
@@ -37,10 +32,7 @@ impl Slow {
 
 impl KeyProvider for Slow {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            rotate: false,
-            destroy: false,
-        }
+        Capabilities { rotate: false, destroy: false }
     }
 
     fn wrap<'a>(&'a self, key: &'a Key, context: &'a Context) -> ProviderFuture<'a, Wrapped> {
@@ -104,16 +96,9 @@ async fn a_key_is_forgotten_after_its_time() {
 async fn the_opened_key_is_the_one_that_was_made() {
     let (_, ring, _) = ring(Duration::ZERO).await;
     let (made, wrapped) = ring.new_tenant_key(Uuid::nil(), 2).await.unwrap();
-    let opened = ring
-        .tenant_key(Uuid::nil(), 2, &wrapped.to_bytes())
-        .await
-        .unwrap();
+    let opened = ring.tenant_key(Uuid::nil(), 2, &wrapped.to_bytes()).await.unwrap();
     let (_, subject_key) = made.new_subject_key(Uuid::max(), 1).unwrap();
-    assert!(
-        opened
-            .open_subject_key(Uuid::max(), 1, &subject_key)
-            .is_ok()
-    );
+    assert!(opened.open_subject_key(Uuid::max(), 1, &subject_key).is_ok());
     assert_eq!(opened.epoch(), 2);
 }
 
@@ -122,17 +107,10 @@ async fn a_changed_wrap_is_not_answered_from_memory() {
     let (_, ring, mut wrapped) = ring(Duration::ZERO).await;
     at_once(&ring, &wrapped, 1).await[0].as_ref().unwrap();
     *wrapped.last_mut().unwrap() ^= 1;
-    assert_eq!(
-        at_once(&ring, &wrapped, 1).await,
-        [Err(KeyError::Broken(SealBroken))]
-    );
+    assert_eq!(at_once(&ring, &wrapped, 1).await, [Err(KeyError::Broken(SealBroken))]);
     *wrapped.last_mut().unwrap() ^= 1;
     let other = ring.tenant_key(Uuid::max(), 1, &wrapped).await.err();
-    assert_eq!(
-        other,
-        Some(KeyError::Broken(SealBroken)),
-        "another tenant's"
-    );
+    assert_eq!(other, Some(KeyError::Broken(SealBroken)), "another tenant's");
     let other = ring.tenant_key(Uuid::nil(), 2, &wrapped).await.err();
     assert_eq!(other, Some(KeyError::Broken(SealBroken)), "another epoch's");
 }
@@ -141,25 +119,14 @@ async fn a_changed_wrap_is_not_answered_from_memory() {
 async fn a_provider_that_is_away_is_not_stampeded_and_may_come_back() {
     let (provider, ring, wrapped) = ring(Duration::from_secs(60)).await;
     let answers = at_once(&ring, &wrapped, 50).await;
-    assert!(
-        answers
-            .iter()
-            .all(|answer| matches!(answer, Err(KeyError::Unavailable(_))))
-    );
-    assert_eq!(
-        provider.calls(),
-        1,
-        "one waits for the timeout, the others take its answer"
-    );
+    assert!(answers.iter().all(|answer| matches!(answer, Err(KeyError::Unavailable(_)))));
+    assert_eq!(provider.calls(), 1, "one waits for the timeout, the others take its answer");
 
     let (provider, ring, wrapped) = self::ring(Duration::ZERO).await;
     provider.away.store(1, Ordering::SeqCst);
     assert!(at_once(&ring, &wrapped, 1).await[0].is_err());
     provider.away.store(0, Ordering::SeqCst);
-    assert!(
-        at_once(&ring, &wrapped, 1).await[0].is_err(),
-        "not asked again at once"
-    );
+    assert!(at_once(&ring, &wrapped, 1).await[0].is_err(), "not asked again at once");
     tokio::time::advance(LIMITS.retry_after).await;
     assert!(at_once(&ring, &wrapped, 1).await[0].is_ok());
 }

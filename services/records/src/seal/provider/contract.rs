@@ -21,38 +21,22 @@ pub(crate) async fn check(provider: &dyn KeyProvider) {
 
     let again = provider.wrap(&key, &context(1)).await.unwrap();
     assert_eq!(again.key_id(), wrapped.key_id());
-    assert_ne!(
-        again.payload(),
-        wrapped.payload(),
-        "wraps of one key must differ"
-    );
+    assert_ne!(again.payload(), wrapped.payload(), "wraps of one key must differ");
 
     assert_eq!(provider.unwrap(&wrapped, &context(2)).await.err(), BROKEN);
     let stranger = Wrapped::from_parts(KeyId::new("nobody").unwrap(), wrapped.payload().to_vec());
     assert_eq!(provider.unwrap(&stranger, &context(1)).await.err(), BROKEN);
 
     let bytes = wrapped.to_bytes();
-    assert!(
-        !bytes
-            .windows(8)
-            .any(|window| key.expose().windows(8).any(|secret| secret == window))
-    );
+    assert!(!bytes.windows(8).any(|window| key.expose().windows(8).any(|secret| secret == window)));
     for at in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         if let Ok(changed) = Wrapped::from_bytes(&changed) {
-            assert_eq!(
-                provider.unwrap(&changed, &context(1)).await.err(),
-                BROKEN,
-                "byte {at}"
-            );
+            assert_eq!(provider.unwrap(&changed, &context(1)).await.err(), BROKEN, "byte {at}");
         }
         if let Ok(cut) = Wrapped::from_bytes(&bytes[..at]) {
-            assert_eq!(
-                provider.unwrap(&cut, &context(1)).await.err(),
-                BROKEN,
-                "{at} bytes"
-            );
+            assert_eq!(provider.unwrap(&cut, &context(1)).await.err(), BROKEN, "{at} bytes");
         }
     }
 }
@@ -67,9 +51,6 @@ pub(crate) async fn check_same_keys(earlier: &dyn KeyProvider, later: &dyn KeyPr
 
 /// `other` does not open what `one` wraps.
 pub(crate) async fn check_other_keys(one: &dyn KeyProvider, other: &dyn KeyProvider) {
-    let wrapped = one
-        .wrap(&Key::random().unwrap(), &context(4))
-        .await
-        .unwrap();
+    let wrapped = one.wrap(&Key::random().unwrap(), &context(4)).await.unwrap();
     assert_eq!(other.unwrap(&wrapped, &context(4)).await.err(), BROKEN);
 }

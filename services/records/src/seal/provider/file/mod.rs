@@ -88,23 +88,14 @@ struct KeyEntry<'a> {
 impl FileProvider {
     /// Reads a key file.
     pub fn open(path: &Path) -> Result<Self, KeyFileError> {
-        let failed = |source| KeyFileError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & FORBIDDEN_MODE != 0 {
-            return Err(KeyFileError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
         }
-        let malformed = |problem| KeyFileError::Malformed {
-            path: path.to_owned(),
-            problem,
-        };
+        let malformed = |problem| KeyFileError::Malformed { path: path.to_owned(), problem };
         if metadata.len() > MAX_FILE_LEN {
             return Err(malformed(format!("longer than {MAX_FILE_LEN} bytes")));
         }
@@ -121,20 +112,14 @@ impl FileProvider {
             "{{\n  \"active\": \"{id}\",\n  \"keys\": [\n    {{ \"id\": \"{id}\", \"key\": \"{}\" }}\n  ]\n}}\n",
             secret.as_str(),
         ));
-        write_new(path, text.as_bytes()).map_err(|source| KeyFileError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        write_new(path, text.as_bytes())
+            .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         // The text of the parser's error may quote the file.
         let file: KeyFile<'_> = serde_json::from_str(text).map_err(|error| {
-            format!(
-                "not a key file, at line {} column {}",
-                error.line(),
-                error.column()
-            )
+            format!("not a key file, at line {} column {}", error.line(), error.column())
         })?;
         let mut keys = HashMap::new();
         for (index, entry) in file.keys.iter().enumerate() {
@@ -162,10 +147,7 @@ impl FileProvider {
 
 impl KeyProvider for FileProvider {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            rotate: false,
-            destroy: false,
-        }
+        Capabilities { rotate: false, destroy: false }
     }
 
     fn wrap<'a>(&'a self, key: &'a Key, context: &'a Context) -> ProviderFuture<'a, Wrapped> {
@@ -189,22 +171,12 @@ fn decode(text: &str) -> Option<Key> {
 
 /// Writes a file that appears whole or not at all, and only where none was.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let draft = folder.join(format!(
-        ".{}.{}",
-        name.to_string_lossy(),
-        Uuid::now_v7().simple()
-    ));
+    let draft = folder.join(format!(".{}.{}", name.to_string_lossy(), Uuid::now_v7().simple()));
     let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(content)?;
         file.sync_all()?;
         // A link, unlike a rename, refuses to replace.

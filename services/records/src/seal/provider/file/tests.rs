@@ -29,10 +29,7 @@ async fn keeps_the_contract() {
 #[tokio::test]
 async fn a_rotated_file_opens_what_older_versions_wrapped() {
     let secret = |byte: u8| STANDARD.encode([byte; KEY_LEN]);
-    let old = format!(
-        r#"{{"active": "a", "keys": [{{"id": "a", "key": "{}"}}]}}"#,
-        secret(1)
-    );
+    let old = format!(r#"{{"active": "a", "keys": [{{"id": "a", "key": "{}"}}]}}"#, secret(1));
     let new = format!(
         r#"{{"active": "b", "keys": [{{"id": "a", "key": "{}"}}, {{"id": "b", "key": "{}"}}]}}"#,
         secret(1),
@@ -54,11 +51,7 @@ fn a_key_file_is_private_and_never_replaced() {
     assert!(matches!(error, KeyFileError::Io { source, .. }
         if source.kind() == io::ErrorKind::AlreadyExists));
     assert_eq!(fs::read(&path).unwrap(), before);
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "no draft stays"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft stays");
 }
 
 #[test]
@@ -84,10 +77,7 @@ fn a_malformed_key_file_is_refused_without_its_content() {
         (r#"{"active": "c2VjcmV0"}"#, "line 1"),
         (r#"{"active": "a", "keys": [], "c2VjcmV0": 1}"#, "line 1"),
         (r#"{"active": "c2VjcmV0", "keys": []}"#, "active names none"),
-        (
-            r#"{"active": "a", "keys": [{"id": "a/c2VjcmV0", "key": ""}]}"#,
-            "keys[0].id",
-        ),
+        (r#"{"active": "a", "keys": [{"id": "a/c2VjcmV0", "key": ""}]}"#, "keys[0].id"),
         (short, "keys[0].key is not 32 bytes"),
     ];
     for (text, expected) in cases {

@@ -1,0 +1,199 @@
+//! Accounts as their holders know them. Money, bounds and controls are judged by the ledger.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shared::ids::{Id, Resource};
+use shared::money::{Currency, Units};
+use shared::time::Timestamp;
+
+use super::codes::codes;
+use super::customer::CustomerId;
+use super::transition::NotAllowed;
+
+/// The kind of an account's name.
+pub(crate) enum AccountResource {}
+
+impl Resource for AccountResource {
+    const COLLECTION: &'static str = "accounts";
+    const TYPE: &'static str = "account";
+}
+
+/// The id of an account, and of its ledger account in the transactions service.
+pub(crate) type AccountId = Id<AccountResource>;
+
+codes! {
+    /// The class of an account decides its normal side.
+    AccountClass {
+        /// Normal side: debit.
+        Asset = 1 "ASSET",
+        /// Normal side: credit. A customer's money is a liability of the one who holds it.
+        Liability = 2 "LIABILITY",
+        /// Normal side: credit.
+        Equity = 3 "EQUITY",
+        /// Normal side: credit.
+        Income = 4 "INCOME",
+        /// Normal side: debit.
+        Expense = 5 "EXPENSE",
+    }
+}
+
+codes! {
+    /// Where an account stands.
+    AccountState {
+        /// The ledger does not have it yet.
+        Pending = 1 "PENDING",
+        /// Money may move.
+        Open = 2 "OPEN",
+        /// Nothing has moved for long.
+        Dormant = 3 "DORMANT",
+        /// On its way to closed.
+        Closing = 4 "CLOSING",
+        /// For good, unless it is reopened in time.
+        Closed = 5 "CLOSED",
+    }
+}
+
+impl AccountState {
+    /// The states that may follow. A closing account opens again where the ledger says that
+    /// something is posted or held.
+    pub(crate) const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Pending | Self::Closed => &[Self::Open],
+            Self::Open => &[Self::Dormant, Self::Closing],
+            Self::Dormant => &[Self::Open, Self::Closing],
+            Self::Closing => &[Self::Open, Self::Closed],
+        }
+    }
+
+    fn to(self, next: Self) -> Result<Self, NotAllowed> {
+        if self.next().contains(&next) {
+            return Ok(next);
+        }
+        let leads_there = |state: &&Self| state.next().contains(&next);
+        let allowed = Self::ALL.iter().filter(leads_there).map(|state| state.name()).collect();
+        Err(NotAllowed { what: "account", state: self.name(), allowed })
+    }
+}
+
+/// How far an account may fall below zero on its normal side, in its own currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Overdraft {
+    /// At most this much, zero or above.
+    Limit(Units),
+    /// Without a bound, as control accounts need it.
+    Unbounded,
+}
+
+/// What is asked for when an account is opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct NewAccount {
+    /// Who holds it; none for a house account.
+    pub(crate) customer: Option<CustomerId>,
+    /// The product that it is sold as.
+    pub(crate) product: String,
+    /// Its one currency.
+    pub(crate) currency: Currency,
+    /// Its class.
+    pub(crate) class: AccountClass,
+    /// The general ledger code that it rolls up to; may be empty.
+    pub(crate) gl_code: String,
+    /// How far it may fall below zero.
+    pub(crate) overdraft: Overdraft,
+    /// The caller's own keys and values.
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// The id.
+    pub(crate) id: AccountId,
+    /// What was asked for.
+    pub(crate) terms: NewAccount,
+    /// Where it stands.
+    pub(crate) state: AccountState,
+    /// Counts its changes, from 1.
+    pub(crate) version: i64,
+    /// When it was created.
+    pub(crate) create_time: Timestamp,
+    /// When it last changed.
+    pub(crate) update_time: Timestamp,
+}
+
+impl Account {
+    /// A new account, which the ledger does not have yet.
+    pub(crate) fn new(id: AccountId, terms: NewAccount, now: Timestamp) -> Self {
+        let state = AccountState::Pending;
+        Self { id, terms, state, version: 1, create_time: now, update_time: now }
+    }
+
+    /// Says that the ledger has it.
+    pub(crate) fn open(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.state = self.state.to(AccountState::Open)?;
+        self.version += 1;
+        self.update_time = now;
+        Ok(())
+    }
+
+    /// Where it stands in a list.
+    pub(crate) fn position(&self) -> Position {
+        Position { create_time: self.create_time, id: self.id }
+    }
+}
+
+/// Who holds the accounts that a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A customer.
+    Customer(CustomerId),
+    /// Nobody: house accounts.
+    House,
+}
+
+/// Which accounts a list shows: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AccountFilter {
+    /// Who holds them.
+    pub(crate) holder: Option<Holder>,
+    /// Their currency.
+    pub(crate) currency: Option<Currency>,
+    /// Where they stand.
+    pub(crate) state: Option<AccountState>,
+    /// The product that they are sold as.
+    pub(crate) product: Option<String>,
+}
+
+/// A place in the order of lists: the oldest first, and by id where two are of one age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// When the account was created.
+    pub(crate) create_time: Timestamp,
+    /// The account.
+    pub(crate) id: AccountId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AccountState::{Closed, Closing, Dormant, Open, Pending};
+
+    #[test]
+    fn every_state_can_be_reached_and_pending_is_only_the_first() {
+        for state in AccountState::ALL {
+            assert!(!state.next().contains(&Pending), "{state:?}");
+            assert!(!state.next().contains(state), "{state:?}");
+            let reached = AccountState::ALL.iter().any(|from| from.next().contains(state));
+            assert_eq!(reached, *state != Pending, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_closes_by_way_of_closing() {
+        for state in [Pending, Open, Dormant, Closed] {
+            let refused = state.to(Closed).unwrap_err();
+            assert_eq!((refused.state, refused.allowed), (state.name(), vec!["CLOSING"]));
+        }
+        assert_eq!(Closing.to(Closed), Ok(Closed));
+    }
+}

@@ -1,0 +1,42 @@
+//! Enums with numbers and names.
+
+/// An enum whose values have the numbers of the contract, which the tables have too, and the names
+/// of the contract without its prefix.
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$value_doc:meta])* $value:ident = $number:literal $text:literal,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+        pub(crate) enum $name {
+            $($(#[$value_doc])* $value,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub(crate) const ALL: &[Self] = &[$(Self::$value,)+];
+
+            /// The number in the contract and in the tables.
+            pub(crate) const fn number(self) -> i16 {
+                match self {
+                    $(Self::$value => $number,)+
+                }
+            }
+
+            /// The value with a number of the contract or of a table; `None` for 0 and unknown ones.
+            pub(crate) fn from_number(number: impl Into<i32>) -> Option<Self> {
+                let number = number.into();
+                Self::ALL.iter().copied().find(|value| i32::from(value.number()) == number)
+            }
+
+            /// The name in the contract, without its prefix.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$value => $text,)+
+                }
+            }
+        }
+    };
+}
+
+pub(super) use codes;

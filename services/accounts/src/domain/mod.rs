@@ -1,0 +1,16 @@
+//! Customers and accounts, and what may become of them: pure types and rules, without a wire or a
+//! table.
+
+mod account;
+mod codes;
+mod country;
+mod customer;
+mod profile;
+mod transition;
+
+pub(crate) use account::{Account, AccountClass, AccountFilter, AccountId, AccountState, Holder};
+pub(crate) use account::{NewAccount, Overdraft, Position};
+pub(crate) use country::is_country;
+pub(crate) use customer::{Customer, CustomerId, CustomerKind, CustomerState};
+pub(crate) use profile::{Address, Profile, TaxId, Unreadable, is_civil_day, is_email, is_phone};
+pub(crate) use transition::NotAllowed;

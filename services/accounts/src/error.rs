@@ -1,0 +1,80 @@
+//! What can go wrong here, and the one conversion to what a caller is told.
+
+use shared::db::{DbError, UnitError};
+use shared::problem::{Problem, Reason};
+use tonic::Status;
+
+use crate::domain::{NotAllowed, Unreadable};
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The id that the caller chose is in use.
+    #[error("{0} is in use")]
+    IdTaken(String),
+    /// The state does not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// The sealed profile is none.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Anything that already says what a caller should be told.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl UnitError for Error {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl From<Box<Problem>> for Error {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(*problem)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::IdTaken(name) => {
+                Self::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
+            }
+            Error::NotAllowed(refused) => {
+                Self::new(Reason::InvalidTransition, format!("Refused: {refused}."))
+                    .figure("state", refused.state)
+                    .figure("allowed", refused.allowed.join(", "))
+            }
+            Error::Unreadable(error) => {
+                tracing::error!(%error, "a profile cannot be given");
+                internal()
+            }
+            Error::Problem(problem) => problem,
+            Error::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+/// A fault of the service, of which a caller learns no more than that.
+pub(crate) fn internal() -> Problem {
+    Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+}

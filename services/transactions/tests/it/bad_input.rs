@@ -1,0 +1,150 @@
+//! Bad requests, each with its reason and field, and nothing changed.
+
+use shared::problem::Reason;
+use shared::testing::refusal;
+use strongroom_proto::common::v1::Money;
+use strongroom_proto::transactions::v1 as wire;
+use wire::Direction::{Credit, Debit, Unspecified};
+
+use crate::setup::{Ledger, entry, eur, request_id, transfer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_transactions() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (a, b) = client.funded("10").await;
+    let usd = Money { currency: "XQX".to_owned(), amount: "1".to_owned() };
+    let long = "9".repeat(39);
+    let many = || vec![entry(&a, Debit, eur("1")); 1_001];
+    let pair = |from: wire::Entry| vec![from, entry(&b, Credit, eur("1"))];
+    let cases = [
+        (vec![], Reason::FieldInvalid, "transaction.entries"),
+        (many(), Reason::TooManyEntries, "transaction.entries"),
+        (pair(entry(&a, Debit, eur("2"))), Reason::Unbalanced, "transaction.entries"),
+        (pair(entry("a", Debit, eur("1"))), Reason::FieldInvalid, "transaction.entries[0].account"),
+        (
+            pair(entry(&a, Unspecified, eur("1"))),
+            Reason::FieldInvalid,
+            "transaction.entries[0].direction",
+        ),
+        (
+            pair(entry(&a, Debit, eur("1.001"))),
+            Reason::PrecisionExceeded,
+            "transaction.entries[0].amount.amount",
+        ),
+        (
+            pair(entry(&a, Debit, eur("0"))),
+            Reason::FieldInvalid,
+            "transaction.entries[0].amount.amount",
+        ),
+        (
+            pair(entry(&a, Debit, eur("-1"))),
+            Reason::FieldInvalid,
+            "transaction.entries[0].amount.amount",
+        ),
+        (
+            pair(entry(&a, Debit, eur(&long))),
+            Reason::AmountOverflow,
+            "transaction.entries[0].amount.amount",
+        ),
+        (
+            pair(entry(&a, Debit, usd)),
+            Reason::CurrencyUnknown,
+            "transaction.entries[0].amount.currency",
+        ),
+    ];
+    for (entries, reason, field) in cases {
+        let transaction =
+            wire::Transaction { r#type: "TEST".to_owned(), entries, ..Default::default() };
+        let request = wire::CreateTransactionRequest {
+            transaction: Some(transaction),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        let refused = client.transactions.create_transaction(request).await.unwrap_err();
+        let (found, path, _) = refusal(&refused);
+        assert_eq!((found, path.as_str()), (reason, field), "{refused:?}");
+    }
+    assert_eq!(client.posted(&b).await, "10.00");
+}
+
+/// Makes one field bad.
+type Spoil = fn(&mut wire::CreateTransferRequest);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_transfers() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (a, b) = client.funded("10").await;
+    let cases: [(Spoil, Reason, &str); 9] = [
+        (|r| r.request_id.clear(), Reason::RequestIdRequired, "request_id"),
+        (|r| r.request_id = "x".repeat(129), Reason::FieldInvalid, "request_id"),
+        (|r| r.from = "accounts/ABC".to_owned(), Reason::FieldInvalid, "from"),
+        (|r| r.to = r.from.clone(), Reason::FieldInvalid, "to"),
+        (|r| r.amount = None, Reason::FieldInvalid, "amount"),
+        (|r| r.r#type = "no good".to_owned(), Reason::FieldInvalid, "type"),
+        (|r| r.transaction_id = "7".to_owned(), Reason::FieldInvalid, "transaction_id"),
+        (|r| r.description = "x".repeat(1_025), Reason::FieldInvalid, "description"),
+        (
+            |r| {
+                r.effective_time =
+                    Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
+            },
+            Reason::FieldInvalid,
+            "effective_time",
+        ),
+    ];
+    for (spoil, reason, field) in cases {
+        let mut request = transfer(&b, &a, "1");
+        spoil(&mut request);
+        let refused = client.transactions.create_transfer(request).await.unwrap_err();
+        let (found, path, _) = refusal(&refused);
+        assert_eq!((found, path.as_str()), (reason, field), "{refused:?}");
+    }
+    let mut request = transfer(&b, &a, "1");
+    request.transaction_id = uuid::Uuid::now_v7().to_string();
+    client.transactions.create_transfer(request.clone()).await.unwrap();
+    request.request_id = request_id();
+    let taken = client.transactions.create_transfer(request).await.unwrap_err();
+    assert_eq!(refusal(&taken).0, Reason::IdTaken);
+    assert_eq!(client.posted(&b).await, "9.00");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_accounts_and_controls() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let account = client.account(None).await;
+    let mut controls = crate::setup::block(1, wire::block::Effect::Debit);
+    controls.blocks[0].amount = Some(Money { currency: "USD".to_owned(), amount: "1".to_owned() });
+    let (reason, path, _) = refusal(&client.control(&account, controls.clone()).await.unwrap_err());
+    assert_eq!(reason, Reason::CurrencyMismatch);
+    assert_eq!(path, "controls.blocks[0].amount.currency");
+    controls.blocks[0].effect = wire::block::Effect::All.into();
+    let (reason, path, _) = refusal(&client.control(&account, controls.clone()).await.unwrap_err());
+    assert_eq!((reason, path.as_str()), (Reason::FieldInvalid, "controls.blocks[0].amount"));
+    controls.version = 0;
+    let (_, path, _) = refusal(&client.control(&account, controls).await.unwrap_err());
+    assert_eq!(path, "controls.version");
+
+    let request = wire::RegisterLedgerAccountRequest {
+        account: Some(wire::LedgerAccount { currency: "EUR".to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    let refused = client.ledger.register_ledger_account(request).await.unwrap_err();
+    assert_eq!(refusal(&refused).1, "account.class");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named() {
+    let ledger = Ledger::start().await;
+    let (a, b) = ledger.client().funded("10").await;
+    let mut reader = ledger.client_of(ledger.tenant, &["transactions.balances.get"]);
+    assert_eq!(reader.posted(&b).await, "10.00");
+    let (reason, _, figures) = refusal(&reader.pay(&b, &a, "1").await.unwrap_err());
+    assert_eq!(reason, Reason::PermissionMissing);
+    assert_eq!(figures["permission"], "transactions.transactions.create");
+    // What is one's own is not supported here, so such a grant opens nothing.
+    let mut own = ledger.client_of(ledger.tenant, &["transactions.*:own"]);
+    assert_eq!(refusal(&own.pay(&b, &a, "1").await.unwrap_err()).0, Reason::PermissionMissing);
+}

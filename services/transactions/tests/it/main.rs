@@ -1,0 +1,29 @@
+//! The transactions service from outside: the generated client, over a real schema.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod bad_input;
+mod concurrency;
+mod defence;
+mod outcomes;
+mod postings;
+mod setup;
+mod unknown_accounts;
+
+use shared::testing::{TestDatabase, print_schema};
+
+/// `UPDATE_SCHEMA=1` writes the file anew.
+#[test]
+fn schema_rs_is_what_the_migrations_make() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/schema.rs");
+    let written = std::fs::read_to_string(path).unwrap();
+    let (head, _) = written.split_once("diesel::table!").unwrap();
+    let (_, tail) = written.split_once("diesel::allow_tables").unwrap();
+    let tables = print_schema(&TestDatabase::new(transactions::SERVICE.schema));
+    let expected = format!("{head}{tables}diesel::allow_tables{tail}");
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, expected).unwrap();
+    } else {
+        assert_eq!(written, expected);
+    }
+}

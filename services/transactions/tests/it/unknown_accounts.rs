@@ -1,0 +1,103 @@
+//! A posting to an account that the ledger does not know asks accounts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shared::problem::{Problem, Reason};
+use shared::testing::{listener, refusal};
+use strongroom_proto::accounts::v1 as accounts;
+use strongroom_proto::transactions::v1::AccountClass;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::setup::{Ledger, unbounded};
+
+/// The accounts service, as far as the ledger asks it.
+#[derive(Clone)]
+struct Accounts {
+    known: String,
+    asked: Arc<AtomicUsize>,
+}
+
+#[tonic::async_trait]
+impl accounts::account_service_server::AccountService for Accounts {
+    async fn get_account(
+        &self,
+        request: Request<accounts::GetAccountRequest>,
+    ) -> Result<Response<accounts::Account>, Status> {
+        assert!(request.metadata().get("authorization").is_some(), "the ledger says who it is");
+        assert!(request.metadata().get("grpc-timeout").is_some(), "the deadline goes along");
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let name = request.into_inner().name;
+        if name != self.known {
+            return Err(Problem::not_found("account", name).into());
+        }
+        Ok(Response::new(accounts::Account {
+            name,
+            currency: "EUR".to_owned(),
+            class: AccountClass::Liability.into(),
+            state: accounts::account::State::Pending.into(),
+            ..Default::default()
+        }))
+    }
+
+    async fn create_account(
+        &self,
+        _: Request<accounts::CreateAccountRequest>,
+    ) -> Result<Response<accounts::Account>, Status> {
+        unreachable!("the ledger creates no account")
+    }
+
+    async fn list_accounts(
+        &self,
+        _: Request<accounts::ListAccountsRequest>,
+    ) -> Result<Response<accounts::ListAccountsResponse>, Status> {
+        unreachable!("the ledger lists no accounts")
+    }
+}
+
+fn account_name() -> String {
+    format!("accounts/{}", Uuid::now_v7())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_just_opened_does_not_refuse_money() {
+    let (known, asked) = (account_name(), Arc::<AtomicUsize>::default());
+    let fake = Accounts { known: known.clone(), asked: Arc::clone(&asked) };
+    let socket = listener().await;
+    let address = socket.local_addr().unwrap().to_string();
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(socket);
+    let service = accounts::account_service_server::AccountServiceServer::new(fake);
+    tokio::spawn(
+        tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming),
+    );
+    let ledger = Ledger::start_with(&["--accounts", &address]).await;
+    let mut client = ledger.client();
+    let house = client.account(Some(unbounded())).await;
+    client.pay(&house, &known, "10").await.unwrap();
+    client.pay(&house, &known, "1").await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "known accounts are not asked about");
+    assert_eq!(client.posted(&known).await, "11.00");
+
+    // Nobody knows this one, and asking again at once makes no noise.
+    let nobody = account_name();
+    for _ in 0..5 {
+        let refused = client.pay(&house, &nobody, "1").await.unwrap_err();
+        assert_eq!(refusal(&refused).0, Reason::ResourceNotFound);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_accounts_is_away_only_unknown_accounts_suffer() {
+    let socket = listener().await;
+    let address = socket.local_addr().unwrap().to_string();
+    drop(socket);
+    let ledger = Ledger::start_with(&["--accounts", &address]).await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("5").await;
+    let refused = client.pay(&house, &account_name(), "1").await.unwrap_err();
+    let (reason, _, figures) = refusal(&refused);
+    assert_eq!((reason, figures["peer"].as_str()), (Reason::PeerUnavailable, "accounts"));
+    client.pay(&account, &house, "5").await.unwrap();
+}
