@@ -19,21 +19,24 @@ use crate::rpc::encode;
 /// The type of the record that holds a profile.
 const PROFILE_TYPE: &str = "customer-profile";
 const PROFILE_CONTENT_TYPE: &str = "application/json";
+/// As whom this service controls accounts in the ledger.
+const CONTROLS_SOURCE: &str = "accounts";
 
 /// The records service.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     peer: Peer,
-    subjects: SubjectServiceClient<Channel>,
-    records: RecordServiceClient<Channel>,
+    subject_client: SubjectServiceClient<Channel>,
+    record_client: RecordServiceClient<Channel>,
 }
 
 impl Records {
     /// The records service behind a peer, with answers up to `limit` bytes.
     pub(crate) fn new(peer: Peer, limit: usize) -> Self {
-        let subjects = SubjectServiceClient::new(peer.channel());
-        let records = RecordServiceClient::new(peer.channel()).max_decoding_message_size(limit);
-        Self { peer, subjects, records }
+        let subject_client = SubjectServiceClient::new(peer.channel());
+        let record_client =
+            RecordServiceClient::new(peer.channel()).max_decoding_message_size(limit);
+        Self { peer, subject_client, record_client }
     }
 
     /// Creates the subject of a customer.
@@ -49,7 +52,7 @@ impl Records {
             validate_only: false,
         };
         let asked = self.peer.call(call, request, |request| {
-            let mut client = self.subjects.clone();
+            let mut client = self.subject_client.clone();
             async move { client.create_subject(request).await }
         });
         asked.await.map(drop)
@@ -76,7 +79,7 @@ impl Records {
             validate_only: false,
         };
         let asked = self.peer.call(call, request, |request| {
-            let mut client = self.records.clone();
+            let mut client = self.record_client.clone();
             async move { client.create_record(request).await }
         });
         asked.await.map(drop)
@@ -97,7 +100,7 @@ impl Records {
             purpose,
         };
         let asked = self.peer.call(call, request, |request| {
-            let mut client = self.records.clone();
+            let mut client = self.record_client.clone();
             async move { client.get_record(request).await }
         });
         asked.await.map(|record| record.content)
@@ -127,8 +130,13 @@ impl Ledger {
         Self { peer, client }
     }
 
-    /// Registers an account. It has no controls yet, so none are sent.
-    pub(crate) async fn register(&self, call: &Call, account: &Account) -> Result<(), Problem> {
+    /// Registers an account. It has no controls yet; `version` says as of when.
+    pub(crate) async fn register(
+        &self,
+        call: &Call,
+        account: &Account,
+        version: i64,
+    ) -> Result<(), Problem> {
         let terms = &account.terms;
         let ledger_account = transactions::LedgerAccount {
             currency: terms.currency.code().to_owned(),
@@ -137,10 +145,15 @@ impl Ledger {
             overdraft: encode::overdraft(terms),
             ..transactions::LedgerAccount::default()
         };
+        let controls = transactions::Controls {
+            source: CONTROLS_SOURCE.to_owned(),
+            version,
+            blocks: Vec::new(),
+        };
         let request = transactions::RegisterLedgerAccountRequest {
             account: Some(ledger_account),
             account_id: account.id.uuid().to_string(),
-            controls: Vec::new(),
+            controls: vec![controls],
             request_id: account.id.name(),
             validate_only: false,
         };

@@ -56,7 +56,11 @@ pub(crate) struct Peers {
 
 impl Config {
     /// The peers, looked up until `stop`.
-    pub(crate) fn peers(&self, clock: &Clock, stop: &CancellationToken) -> Result<Peers, BootError> {
+    pub(crate) fn peers(
+        &self,
+        clock: &Clock,
+        stop: &CancellationToken,
+    ) -> Result<Peers, BootError> {
         let auth = &self.common.auth;
         let signer = |path: &Path| {
             let clock = clock.clone();

@@ -23,19 +23,15 @@ use tonic::service::Routes;
 
 use clients::{Ledger, Records};
 pub use config::Config;
-use reconciler::Reconciler;
 pub use reconciler::Config as ReconcilerConfig;
+use reconciler::Reconciler;
 use registrar::Registrar;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// What is fixed of this service.
 pub const SERVICE: Service = Service {
-    schema: Schema {
-        name: "accounts",
-        migrations: &MIGRATIONS,
-        binary: 1,
-    },
+    schema: Schema { name: "accounts", migrations: &MIGRATIONS, binary: 1 },
     port: 7001,
     admin_port: 9001,
 };
@@ -50,10 +46,10 @@ pub async fn serve(
     let tasks = TaskTracker::new();
     // Background work ends with the server, for whatever reason that ends.
     let stop = shutdown.child_token();
-    let _stopped = stop.clone().drop_guard();
+    let stopped = stop.clone().drop_guard();
     let build = async |base: Base| routes(base, &config, &tasks, &stop);
     let served = run_service(SERVICE, listener, &config.common, clock, shutdown, build).await;
-    stop.cancel();
+    drop(stopped);
     tasks.close();
     // What calls began is bounded by their deadlines; the database is closed to it by now.
     if tokio::time::timeout(config.common.server.drain, tasks.wait()).await.is_err() {

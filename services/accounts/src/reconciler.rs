@@ -11,10 +11,10 @@ use shared::grpc::Call;
 use shared::ids::TenantId;
 use shared::problem::Problem;
 use shared::tenants::{self, TenantInfo, Tenants};
-use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::domain::later;
 use crate::error::Error;
 use crate::registrar::Registrar;
 use crate::store::accounts;
@@ -154,9 +154,4 @@ impl Reconciler {
 
 fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::random_range(0.5..=1.0))
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(time.micros().saturating_add(micros))
 }

@@ -32,7 +32,7 @@ impl Registrar {
         account: &Account,
         intent: Intent,
     ) -> Result<Account, Error> {
-        self.ledger.register(call, account).await?;
+        self.ledger.register(call, account, intent.version).await?;
         let (tenant, id, clock) = (call.tenant_id()?, account.id, self.clock.clone());
         let open = move |conn: &mut PgConnection| {
             let now = clock.now();

@@ -96,3 +96,20 @@ impl From<Error> for Status {
         Problem::from(error).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_is_away_is_another_thing_than_a_broken_seal() {
+        let problem = |error: KeyError| Problem::from(Error::from(error));
+        let away = problem(KeyError::Unavailable("kms.internal: refused".to_owned()));
+        assert_eq!(away.reason, Reason::KeyProviderUnavailable);
+        assert!(away.retry_after.is_some() && !away.message.contains("kms"));
+        let broken = problem(SealBroken.into());
+        assert_eq!((broken.reason, broken.retry_after), (Reason::SealBroken, None));
+        assert!(broken.figures.is_empty());
+        assert_eq!(problem(SealFailed.into()).reason, Reason::Internal);
+    }
+}

@@ -9,7 +9,6 @@ use records::seal::FileProvider;
 
 /// Make a file with a new key-encryption key
 #[derive(Parser)]
-#[command(name = "records keygen")]
 struct Keygen {
     /// The new file; one that exists is never replaced
     file: PathBuf,
@@ -18,7 +17,8 @@ struct Keygen {
 fn main() -> ExitCode {
     // `keygen` needs neither configuration nor a database.
     if std::env::args_os().nth(1).is_some_and(|command| command == "keygen") {
-        return keygen(Keygen::try_parse_from(std::env::args_os().skip(1)));
+        let name = std::iter::once("records keygen".into());
+        return keygen(Keygen::try_parse_from(name.chain(std::env::args_os().skip(2))));
     }
     shared::boot::main(records::SERVICE, records::serve)
 }

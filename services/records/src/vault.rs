@@ -7,6 +7,7 @@ use shared::db::{Db, Scope};
 use shared::ids::TenantId;
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::domain::record::Record;
 use crate::error::Error;
@@ -98,16 +99,20 @@ pub(crate) fn seal(key: &SubjectKey, record: &Record, content: &[u8]) -> Result<
 }
 
 /// Opens the content of a record's version: exactly what was sealed and committed to.
-pub(crate) fn open(key: &SubjectKey, record: &Record, sealed: &Sealed) -> Result<Vec<u8>, Error> {
+pub(crate) fn open(
+    key: &SubjectKey,
+    record: &Record,
+    sealed: &Sealed,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     let (id, version) = (record.id.uuid(), record.version);
     let wrapped = Wrapped::from_bytes(&sealed.data_key)?;
     let data_key = key.open_data_key(id, version, sealed.data_key_id, &wrapped)?;
-    let mut content = data_key.open(record.content_type.as_str(), &sealed.body)?;
+    let content = data_key.open(record.content_type.as_str(), &sealed.body)?;
     verify(key, record, sealed, &content)?;
     if i64::try_from(content.len()) != Ok(record.size) {
         return Err(SealBroken.into());
     }
-    Ok(std::mem::take(&mut *content))
+    Ok(content)
 }
 
 /// Whether this is the content that was committed to, without opening the body.

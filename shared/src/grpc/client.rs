@@ -90,8 +90,9 @@ impl Peer {
             let answer = tokio::time::timeout_at(call.deadline.instant(), rpc(request)).await;
             let status = match answer {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
-                Ok(Err(status)) => status,
-                Err(_) => Status::deadline_exceeded(""),
+                // Tonic's own timer says CANCELLED.
+                Ok(Err(status)) if !has_timed_out(&status) => status,
+                _ => Status::deadline_exceeded(""),
             };
             if !(is_lost(&status) && attempt < RETRIES_MAX && self.spend()) {
                 return Err(status::from_peer(&status, self.name));
@@ -143,6 +144,17 @@ impl Peer {
 fn is_lost(status: &Status) -> bool {
     status.code() == Code::Unavailable
         || (status.code() == Code::Unknown && std::error::Error::source(status).is_some())
+}
+
+fn has_timed_out(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Keeps the channel's endpoints equal to what the name resolves to: tonic looks a name up once.

@@ -1,4 +1,5 @@
-//! A listener that keeps no more than so many connections open; the rest wait in the kernel.
+//! A listener that keeps no more than so many connections open, while the rest wait in the kernel,
+//! and that can cut them all off: tonic lets its connections outlive the server.
 
 use std::io;
 use std::pin::Pin;
@@ -10,27 +11,34 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// The connections of a listener, at most `limit` at once.
+/// The connections of a listener, at most `limit` at once. All of them break with `cut_off`.
 pub(super) fn bounded(
     listener: TcpListener,
     limit: usize,
+    cut_off: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let state = (listener, Arc::new(Semaphore::new(limit)));
-    futures_util::stream::unfold(state, |(listener, slots)| async {
-        let connection = accept(&listener, &slots).await;
-        Some((connection, (listener, slots)))
+    let state = (listener, Arc::new(Semaphore::new(limit)), cut_off);
+    futures_util::stream::unfold(state, |(listener, slots, cut_off)| async {
+        let connection = accept(&listener, &slots, &cut_off).await;
+        Some((connection, (listener, slots, cut_off)))
     })
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Connection> {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    cut_off: &CancellationToken,
+) -> io::Result<Connection> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 stream.set_nodelay(true)?;
-                return Ok(Connection { stream, _slot: slot });
+                let cut_off = Box::pin(cut_off.clone().cancelled_owned());
+                return Ok(Connection { stream, cut_off, _slot: slot });
             }
             // Out of file descriptors, or the caller is gone already: the next one may do better.
             Err(error) => {
@@ -44,6 +52,7 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Co
 /// A connection that gives its place back when it closes.
 pub(super) struct Connection {
     stream: TcpStream,
+    cut_off: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -61,6 +70,10 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // A connection is always being read from, so this is where it learns of its end.
+        if self.cut_off.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

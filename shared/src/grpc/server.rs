@@ -44,7 +44,8 @@ pub async fn serve(
     if config.reflection {
         routes = reflect(routes)?;
     }
-    let incoming = incoming::bounded(listener, config.max_connections);
+    let connections = CancellationToken::new();
+    let incoming = incoming::bounded(listener, config.max_connections, connections.clone());
     // All callers would come back at the same moment without some chance in it (tonic 2517).
     let age = config.connection_age.mul_f64(rand::random_range(0.9..=1.1));
     let server = Server::builder()
@@ -61,6 +62,7 @@ pub async fn serve(
             Ok(())
         }
     };
+    connections.cancel();
     health.abort();
     result
 }

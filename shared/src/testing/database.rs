@@ -114,6 +114,11 @@ impl TestDatabase {
         PgConnection::establish(&session_url(url, &self.name)).expect("the server answers")
     }
 
+    /// The URL of the administrator.
+    pub fn admin_url(&self) -> String {
+        server().admin.clone()
+    }
+
     /// A new tenant.
     pub fn tenant(&self) -> TenantId {
         self.add_tenant(TenantId::generate())

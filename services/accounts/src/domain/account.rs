@@ -9,7 +9,7 @@ use shared::time::Timestamp;
 
 use super::codes::codes;
 use super::customer::CustomerId;
-use super::transition::NotAllowed;
+use super::transition::{NotAllowed, State};
 
 /// The kind of an account's name.
 pub(crate) enum AccountResource {}
@@ -54,25 +54,22 @@ codes! {
     }
 }
 
-impl AccountState {
-    /// The states that may follow. A closing account opens again where the ledger says that
-    /// something is posted or held.
-    pub(crate) const fn next(self) -> &'static [Self] {
+impl State for AccountState {
+    const WHAT: &'static str = "account";
+    const STATES: &'static [Self] = Self::ALL;
+
+    fn label(self) -> &'static str {
+        self.name()
+    }
+
+    /// A closing account opens again where the ledger says that something is posted or held.
+    fn next(self) -> &'static [Self] {
         match self {
             Self::Pending | Self::Closed => &[Self::Open],
             Self::Open => &[Self::Dormant, Self::Closing],
             Self::Dormant => &[Self::Open, Self::Closing],
             Self::Closing => &[Self::Open, Self::Closed],
         }
-    }
-
-    fn to(self, next: Self) -> Result<Self, NotAllowed> {
-        if self.next().contains(&next) {
-            return Ok(next);
-        }
-        let leads_there = |state: &&Self| state.next().contains(&next);
-        let allowed = Self::ALL.iter().filter(leads_there).map(|state| state.name()).collect();
-        Err(NotAllowed { what: "account", state: self.name(), allowed })
     }
 }
 

@@ -7,7 +7,7 @@ macro_rules! codes {
         $($(#[$value_doc:meta])* $value:ident = $number:literal $text:literal,)+
     }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum $name {
             $($(#[$value_doc])* $value,)+
         }
@@ -34,6 +34,12 @@ macro_rules! codes {
                 match self {
                     $(Self::$value => $text,)+
                 }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
             }
         }
     };

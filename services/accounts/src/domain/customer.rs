@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::codes::codes;
-use super::transition::NotAllowed;
+use super::transition::{NotAllowed, State};
 
 /// Names of profiles made from the ids of customers (RFC 9562, version 5).
 const PROFILES: Uuid = Uuid::from_u128(0x5b6f_2c5e_0d1c_4e57_9a3c_8f0d_64b1_7e29);
@@ -47,24 +47,20 @@ codes! {
     }
 }
 
-impl CustomerState {
-    /// The states that may follow.
-    pub(crate) const fn next(self) -> &'static [Self] {
-        match self {
-            Self::Pending => &[Self::Active, Self::Closed],
-            Self::Active => &[Self::Suspended, Self::Closed],
-            Self::Suspended => &[Self::Active, Self::Closed],
-            Self::Closed => &[],
-        }
+impl State for CustomerState {
+    const WHAT: &'static str = "customer";
+    const STATES: &'static [Self] = Self::ALL;
+
+    fn label(self) -> &'static str {
+        self.name()
     }
 
-    fn to(self, next: Self) -> Result<Self, NotAllowed> {
-        if self.next().contains(&next) {
-            return Ok(next);
+    fn next(self) -> &'static [Self] {
+        match self {
+            Self::Pending | Self::Suspended => &[Self::Active, Self::Closed],
+            Self::Active => &[Self::Suspended, Self::Closed],
+            Self::Closed => &[],
         }
-        let leads_there = |state: &&Self| state.next().contains(&next);
-        let allowed = Self::ALL.iter().filter(leads_there).map(|state| state.name()).collect();
-        Err(NotAllowed { what: "customer", state: self.name(), allowed })
     }
 }
 
@@ -116,11 +112,7 @@ impl Customer {
     pub(crate) fn allow_account(&self) -> Result<(), NotAllowed> {
         match self.state {
             CustomerState::Active => Ok(()),
-            state => Err(NotAllowed {
-                what: "customer",
-                state: state.name(),
-                allowed: vec![CustomerState::Active.name()],
-            }),
+            state => Err(state.not_allowed(vec![CustomerState::Active.name()])),
         }
     }
 }

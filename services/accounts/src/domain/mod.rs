@@ -8,9 +8,19 @@ mod customer;
 mod profile;
 mod transition;
 
+use std::time::Duration;
+
+use shared::time::Timestamp;
+
 pub(crate) use account::{Account, AccountClass, AccountFilter, AccountId, AccountState, Holder};
 pub(crate) use account::{NewAccount, Overdraft, Position};
 pub(crate) use country::is_country;
 pub(crate) use customer::{Customer, CustomerId, CustomerKind, CustomerState};
 pub(crate) use profile::{Address, Profile, TaxId, Unreadable, is_civil_day, is_email, is_phone};
 pub(crate) use transition::NotAllowed;
+
+/// The time this much later.
+pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(time.micros().saturating_add(micros))
+}

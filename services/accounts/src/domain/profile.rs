@@ -105,7 +105,9 @@ pub(crate) fn is_civil_day(text: &str) -> bool {
         4 | 7 => byte == b'-',
         _ => byte.is_ascii_digit(),
     };
-    text.len() == 10 && text.bytes().enumerate().all(shape) && text.parse::<jiff::civil::Date>().is_ok()
+    text.len() == 10
+        && text.bytes().enumerate().all(shape)
+        && text.parse::<jiff::civil::Date>().is_ok()
 }
 
 /// Whether mail could be sent here: one "@" with something on both sides, no spaces, and no longer

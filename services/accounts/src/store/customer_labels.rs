@@ -27,8 +27,9 @@ pub(super) fn insert(
     if labels.is_empty() {
         return Ok(());
     }
-    let row = |(key, value)| Row { tenant_id: tenant, customer_id: id, key, value };
-    let rows: Vec<Row> = labels.iter().map(row).collect();
+    let rows =
+        labels.iter().map(|(key, value)| Row { tenant_id: tenant, customer_id: id, key, value });
+    let rows: Vec<Row> = rows.collect();
     diesel::insert_into(customer_labels::table).values(rows).execute(conn)?;
     Ok(())
 }

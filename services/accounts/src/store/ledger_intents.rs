@@ -115,10 +115,7 @@ pub(crate) fn put_off(
 ) -> QueryResult<()> {
     diesel::update(ledger_intents::table.find((tenant, intent.account_id, intent.version)))
         .filter(ledger_intents::state.eq(PENDING))
-        .set((
-            ledger_intents::attempts.eq(intent.attempts),
-            ledger_intents::due_time.eq(due),
-        ))
+        .set((ledger_intents::attempts.eq(intent.attempts), ledger_intents::due_time.eq(due)))
         .execute(conn)?;
     Ok(())
 }
@@ -135,10 +132,7 @@ pub(crate) fn acknowledge(
         .filter(ledger_intents::account_id.eq(intent.account_id))
         .filter(ledger_intents::version.le(intent.version))
         .filter(ledger_intents::state.eq(PENDING))
-        .set((
-            ledger_intents::state.eq(ACKNOWLEDGED),
-            ledger_intents::acknowledge_time.eq(now),
-        ))
+        .set((ledger_intents::state.eq(ACKNOWLEDGED), ledger_intents::acknowledge_time.eq(now)))
         .execute(conn)?;
     Ok(())
 }

@@ -110,6 +110,7 @@ impl<'de> DeserializeSeed<'de> for Separated<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -136,8 +137,8 @@ mod tests {
         ];
         leaf.prop_recursive(5, 64, 8, |inner| {
             prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-                proptest::collection::btree_map("\\PC*", inner, 0..8)
+                vec(inner.clone(), 0..8).prop_map(Value::from),
+                btree_map("\\PC*", inner, 0..8)
                     .prop_map(|members| Value::Object(members.into_iter().collect())),
             ]
         })
@@ -152,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_masked_or_refused(content in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn any_bytes_are_masked_or_refused(content in vec(any::<u8>(), 0..64)) {
             let json = serde_json::from_slice::<Value>(&content);
             prop_assert_eq!(mask(&content).is_ok(), json.is_ok());
         }

@@ -28,8 +28,9 @@ use crate::vault;
 
 const OPERATION: &str = "create-record";
 
-/// What is asked for. The hash of a request takes in what is serialised. The content is not: whoever
-/// reads the hash and its key could guess at it. A repeat is compared with the commitment instead.
+/// What is asked for. The hash of a request takes in what is serialised. The content is not:
+/// whoever reads the hash and its key could guess at it. A repeat is compared with the commitment
+/// instead.
 #[derive(Serialize)]
 struct CreateRecord {
     id: Option<RecordId>,

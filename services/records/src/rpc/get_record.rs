@@ -102,12 +102,12 @@ async fn read(
     let key = rpc.vault.subject_key(&chain.ok_or(SealBroken)?).await?;
     let (about, size) = (record.clone(), sealed.body.len());
     let content = offload(size, move || {
-        let content = vault::open(&key, &about, &sealed)?;
+        let mut content = vault::open(&key, &about, &sealed)?;
         match view {
             View::Basic => Ok(Vec::new()),
             // What was sealed as JSON is JSON, or it is not what was sealed.
             View::Masked => Ok(json::mask(&content).map_err(|_| SealBroken)?),
-            View::Full => Ok::<_, Error>(content),
+            View::Full => Ok::<_, Error>(std::mem::take(&mut *content)),
         }
     });
     Ok((record, content.await??))

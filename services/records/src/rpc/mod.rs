@@ -86,8 +86,9 @@ async fn offload<T: Send + 'static>(
     if size <= INLINE_MAX {
         return Ok(work());
     }
-    task::blocking(work).await.map_err(|panic| {
-        tracing::error!(%panic, "work on a content did not end");
+    task::blocking(work).await.map_err(|error| {
+        // The text of a panic may quote what was worked on.
+        tracing::error!(panicked = error.is_panic(), "work on content did not end");
         Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
     })
 }

@@ -126,7 +126,7 @@ mod tests {
         }
 
         #[test]
-        fn moving_a_border_changes_the_encoding(bytes in vec(any::<u8>(), 1..32), at in 0..32usize) {
+        fn a_border_counts(bytes in vec(any::<u8>(), 1..32), at in 0..32usize) {
             let (left, right) = bytes.split_at(at % bytes.len());
             prop_assert_ne!(
                 encode(&[left.to_vec(), right.to_vec()]),

@@ -107,3 +107,18 @@ async fn every_table_hides_what_is_another_tenants() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_read_only_is_read_and_not_written() {
+    let mut world = World::new().await;
+    let caller = world.caller();
+    let subject = caller.subject().await;
+    let record = caller.record(&subject, "text/plain", b"secret").await;
+    world.owner_sql("UPDATE tenants SET state = 2");
+    let kek = world.folder.path().join("kek.json");
+    world.restart(&kek).await;
+    let caller = world.caller();
+    assert_eq!(caller.content(&record.name).await.unwrap(), b"secret");
+    let request = create(&subject, "text/plain", b"more");
+    assert_eq!(reason(caller.create_record(request).await), Reason::TenantState);
+}

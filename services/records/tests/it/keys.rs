@@ -1,5 +1,7 @@
 //! Key-encryption keys across restarts.
 
+use std::process::Command;
+
 use records::seal::FileProvider;
 use shared::clock::Clock;
 use shared::problem::Reason;
@@ -37,4 +39,21 @@ async fn without_a_key_file_the_service_does_not_start() {
     let (clock, shutdown) = (Clock::system(), CancellationToken::new());
     let error = records::serve(listener().await, config, clock, shutdown).await.unwrap_err();
     assert!(error.to_string().starts_with("key file /nowhere/kek.json: "), "{error}");
+}
+
+#[test]
+fn keygen_makes_a_key_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kek.json");
+    let keygen = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_records"));
+        let output = command.arg("keygen").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let path = file.to_str().unwrap();
+    assert_eq!(keygen(&[path]), (Some(0), String::new()));
+    FileProvider::open(&file).unwrap();
+    let (code, message) = keygen(&[path]);
+    assert!(code == Some(1) && message.starts_with("error: key file"), "{message}");
+    assert_eq!(keygen(&[]).0, Some(64));
 }

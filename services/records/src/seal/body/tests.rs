@@ -90,7 +90,9 @@ proptest! {
 
         let ciphertext = seal(&key, &context, &plaintext).unwrap();
         prop_assert_eq!(ciphertext.len() as u64, Layout::of_plaintext(length).ciphertext_len());
-        prop_assert_eq!(ciphertext.len() as u64, Layout::of_ciphertext(ciphertext.len() as u64)?.ciphertext_len());
+        let layout = Layout::of_ciphertext(ciphertext.len() as u64)?;
+        prop_assert_eq!(layout, Layout::of_plaintext(length));
+        prop_assert_eq!(layout.plaintext_len(), length as u64);
         prop_assert!(*open(&key, &context, &ciphertext).unwrap() == plaintext);
     }
 
@@ -113,7 +115,11 @@ proptest! {
     }
 
     #[test]
-    fn a_range_opens_without_the_rest(length in lengths(), start in 0..70_000u64, len in 0..70_000u64) {
+    fn a_range_opens_without_the_rest(
+        length in lengths(),
+        start in 0..70_000u64,
+        len in 0..70_000u64,
+    ) {
         let (key, plaintext) = (key_of([3; KEY_LEN]), plaintext(length));
         let ciphertext = seal(&key, &context(1), &plaintext).unwrap();
         let header = ciphertext.first_chunk().unwrap();

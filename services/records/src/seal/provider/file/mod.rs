@@ -109,7 +109,7 @@ impl FileProvider {
         let secret = Zeroizing::new(STANDARD.encode(key.expose()));
         let id = format!("kek-{}", Uuid::now_v7().simple());
         let text = Zeroizing::new(format!(
-            "{{\n  \"active\": \"{id}\",\n  \"keys\": [\n    {{ \"id\": \"{id}\", \"key\": \"{}\" }}\n  ]\n}}\n",
+            "{{\"active\": \"{id}\", \"keys\": [{{\"id\": \"{id}\", \"key\": \"{}\"}}]}}\n",
             secret.as_str(),
         ));
         write_new(path, text.as_bytes())

@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use shared::telemetry::{self, Telemetry};
+use shared::{boot, config};
+
+use crate::demo;
+use crate::error::Error;
+use crate::keys::Keys;
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::{report, run, token};
+
+/// All of Strongroom in one process, on a Postgres that it finds or brings up
+///
+/// Without a command it serves until Ctrl-C or SIGTERM, and keeps its data for the next start.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version)]
+// The terminal belongs to people here; what is routine goes to a service's own log.
+#[command(mut_arg("log", |log| log.default_value("warn")))]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    telemetry: telemetry::Config,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a token of the issuer of development
+    Token(token::Arguments),
+    /// Play a first story through the API, on the suite that runs or on one of its own
+    Demo(demo::Arguments),
+}
+
+/// `main` of the suite.
+pub fn main() -> ExitCode {
+    let cli = config::parse::<Cli>();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string(), ExitCode::FAILURE),
+    };
+    let result = runtime.block_on(Box::pin(command(cli)));
+    // What was cut off must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // As for values that clap refuses: EX_USAGE.
+            let usage = matches!(error, Error::Usage(_) | Error::Configuration { .. });
+            let code = if usage { ExitCode::from(64) } else { ExitCode::FAILURE };
+            failed(&error.to_string(), code)
+        }
+    }
+}
+
+fn failed(error: &str, code: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    code
+}
+
+async fn command(cli: Cli) -> Result<(), Error> {
+    if let Some(Command::Token(arguments)) = cli.command {
+        let token = token::sign(&Keys::open(&cli.options.state)?, arguments)?;
+        return writeln!(std::io::stdout(), "{token}").map_err(Error::file("standard output".as_ref()));
+    }
+    // Once for the process: all services report through it.
+    let telemetry = Telemetry::start("suite", &cli.telemetry)?;
+    let registry = telemetry.registry();
+    let result = match cli.command {
+        Some(Command::Demo(arguments)) => {
+            Box::pin(demo::run(&cli.options, arguments, registry)).await
+        }
+        _ => Box::pin(serve(&cli.options, registry)).await,
+    };
+    telemetry.shutdown().await;
+    result
+}
+
+async fn serve(options: &Options, registry: prometheus::Registry) -> Result<(), Error> {
+    let shutdown = boot::on_signal();
+    let progress = Progress::on_stderr();
+    let suite = tokio::select! {
+        started = run::start(options, registry, &progress) => started?,
+        // What has come up by then goes down with the process.
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    progress.clear();
+    report::ready(&mut anstream::stdout().lock(), &suite, options, &progress)?;
+    drop(progress);
+    let stopping = shutdown.clone();
+    let notice = tokio::spawn(async move {
+        stopping.cancelled().await;
+        Progress::on_stderr().say("stopping: running calls may end");
+    });
+    let result = suite.run(shutdown).await;
+    notice.abort();
+    result
+}

@@ -1,0 +1,77 @@
+//! The generated clients of all services, for one caller.
+
+use std::net::SocketAddr;
+
+use strongroom_proto::accounts::v1::account_service_client::AccountServiceClient;
+use strongroom_proto::accounts::v1::customer_service_client::CustomerServiceClient;
+use strongroom_proto::outcomes::v1::outcome_service_client::OutcomeServiceClient;
+use strongroom_proto::records::v1::record_service_client::RecordServiceClient;
+use strongroom_proto::transactions::v1::balance_service_client::BalanceServiceClient;
+use strongroom_proto::transactions::v1::transaction_service_client::TransactionServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::error::Error;
+use crate::options::Addresses;
+
+/// A channel with the caller's token in every call.
+pub type Api = InterceptedService<Channel, Bearer>;
+
+/// Puts a token into every call; nothing where there is none.
+#[derive(Debug, Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// The clients of one caller. Nothing is connected before the first call.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Customers.
+    pub customers: CustomerServiceClient<Api>,
+    /// Accounts.
+    pub accounts: AccountServiceClient<Api>,
+    /// Sealed documents.
+    pub records: RecordServiceClient<Api>,
+    /// Postings.
+    pub transactions: TransactionServiceClient<Api>,
+    /// Balances.
+    pub balances: BalanceServiceClient<Api>,
+    /// What became of postings.
+    pub outcomes: OutcomeServiceClient<Api>,
+}
+
+impl Clients {
+    /// The clients of a caller with this token, or with none.
+    pub fn new(at: Addresses, token: Option<&str>) -> Result<Self, Error> {
+        let invalid = |_| Error::Token("it is not ASCII".to_owned());
+        let bearer = token.map(|token| format!("Bearer {token}").parse().map_err(invalid));
+        let bearer = Bearer(bearer.transpose()?);
+        let api = |address| Ok::<_, Error>(InterceptedService::new(channel(address)?, bearer.clone()));
+        let (accounts, records) = (api(at.accounts)?, api(at.records)?);
+        let transactions = api(at.transactions)?;
+        Ok(Self {
+            customers: CustomerServiceClient::new(accounts.clone()),
+            accounts: AccountServiceClient::new(accounts),
+            records: RecordServiceClient::new(records),
+            transactions: TransactionServiceClient::new(transactions.clone()),
+            balances: BalanceServiceClient::new(transactions.clone()),
+            outcomes: OutcomeServiceClient::new(transactions),
+        })
+    }
+}
+
+/// A channel that connects when it is first used.
+pub(crate) fn channel(address: SocketAddr) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    Ok(endpoint.map_err(|error| Error::Usage(error.to_string()))?.connect_lazy())
+}

@@ -1,0 +1,78 @@
+//! A schema with a table of things, and a server whose handlers do as they are told.
+
+use std::time::Duration;
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use shared::boot::{Service, run_service};
+use shared::clock::Clock;
+use shared::config::Common;
+use shared::db::Schema;
+use shared::testing::{Running, TestDatabase, config};
+use strongroom_proto::transactions::v1 as wire;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+use wire::balance_service_server::{BalanceService, BalanceServiceServer};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/migrations");
+
+/// The roles of one service serve for these tests.
+pub(crate) const SCHEMA: Schema =
+    Schema { name: "transactions", migrations: &MIGRATIONS, binary: 1 };
+
+pub(crate) async fn database() -> TestDatabase {
+    tokio::task::block_in_place(|| TestDatabase::new(SCHEMA))
+}
+
+/// Answers balances as the account's name tells it to.
+#[derive(Clone)]
+pub(crate) struct Obedient;
+
+#[tonic::async_trait]
+impl BalanceService for Obedient {
+    async fn get_balance(
+        &self,
+        request: Request<wire::GetBalanceRequest>,
+    ) -> Result<Response<wire::Balance>, Status> {
+        match request.get_ref().account.as_str() {
+            "sleep" => tokio::time::sleep(Duration::from_secs(60)).await,
+            "panic" => panic!("as told"),
+            _ => {}
+        }
+        Ok(Response::new(wire::Balance {
+            account: request.get_ref().account.clone(),
+            ..Default::default()
+        }))
+    }
+}
+
+/// A server over a database, with these arguments beside the database's own.
+pub(crate) async fn server(database: &TestDatabase, arguments: &[&str]) -> Running {
+    let mut all = database.arguments();
+    all.extend(arguments);
+    let common: Common = config(&all);
+    Running::start(|listener, shutdown| async move {
+        let service = Service { schema: SCHEMA, port: 0, admin_port: 0 };
+        run_service(service, listener, &common, Clock::system(), shutdown, async |_| {
+            Ok(Routes::new(
+                BalanceServiceServer::new(Obedient)
+                    .max_decoding_message_size(common.server.max_message_bytes),
+            ))
+        })
+        .await
+    })
+    .await
+}
+
+/// Asks for the balance of an account that tells the server what to do.
+pub(crate) async fn tell(
+    server: &Running,
+    account: &str,
+    timeout: Option<Duration>,
+) -> Result<wire::Balance, Status> {
+    let mut client = wire::balance_service_client::BalanceServiceClient::new(server.channel());
+    let mut request = Request::new(wire::GetBalanceRequest { account: account.to_owned() });
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    client.get_balance(request).await.map(Response::into_inner)
+}

@@ -1,0 +1,1 @@
+DROP TABLE broken_commits; DROP FUNCTION break_commit; DROP TABLE things;
