@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod field;
 pub mod grpc;
 pub mod ids;
+pub mod lane;
 pub mod money;
 pub mod outcome;
 pub mod page;

@@ -25,6 +25,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// How eagerly the ledger is told again.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Reconciler")]
 pub struct Config {
     /// Seconds between looks for what the ledger does not have yet, half of it by chance

@@ -46,8 +46,10 @@ pub struct Clients {
     pub transactions: TransactionServiceClient<Api>,
     /// Balances.
     pub balances: BalanceServiceClient<Api>,
+    /// What became of writes to accounts.
+    pub accounts_outcomes: OutcomeServiceClient<Api>,
     /// What became of postings.
-    pub outcomes: OutcomeServiceClient<Api>,
+    pub transactions_outcomes: OutcomeServiceClient<Api>,
 }
 
 impl Clients {
@@ -61,11 +63,12 @@ impl Clients {
         let transactions = api(at.transactions)?;
         Ok(Self {
             customers: CustomerServiceClient::new(accounts.clone()),
-            accounts: AccountServiceClient::new(accounts),
+            accounts: AccountServiceClient::new(accounts.clone()),
+            accounts_outcomes: OutcomeServiceClient::new(accounts),
             records: RecordServiceClient::new(records),
             transactions: TransactionServiceClient::new(transactions.clone()),
             balances: BalanceServiceClient::new(transactions.clone()),
-            outcomes: OutcomeServiceClient::new(transactions),
+            transactions_outcomes: OutcomeServiceClient::new(transactions),
         })
     }
 }

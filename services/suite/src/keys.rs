@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// The issuer in the tokens of development.
-pub(crate) const ISSUER: &str = "strongroom-development";
+/// The issuer of the tokens of development.
+pub const ISSUER: &str = "strongroom-development";
 /// The id of its key.
 const ISSUER_KEY: &str = "development";
 

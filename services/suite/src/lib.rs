@@ -21,7 +21,7 @@ mod token;
 pub use cli::main;
 pub use client::{Api, Clients};
 pub use error::Error;
-pub use keys::Keys;
+pub use keys::{ISSUER, Keys};
 pub use options::{Addresses, Databases, Issuer, Options, Ports};
 pub use progress::Progress;
 pub use run::{Suite, start};

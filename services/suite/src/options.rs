@@ -16,6 +16,9 @@ pub struct Options {
     /// The folder that keeps keys, passwords and the private Postgres
     #[arg(long, env = "STRONGROOM_STATE", default_value = ".strongroom", global = true)]
     pub state: PathBuf,
+    /// The folder that keeps a downloaded Postgres, where that is not the state folder
+    #[arg(long, env = "STRONGROOM_DOWNLOADS")]
+    pub downloads: Option<PathBuf>,
     /// The ports.
     #[command(flatten)]
     pub ports: Ports,
@@ -37,9 +40,6 @@ pub struct Options {
     /// What the data of a private Postgres is worth.
     #[arg(skip = Durability::Durable)]
     pub durability: Durability,
-    /// Where a downloaded Postgres is kept, where that is not the state folder.
-    #[arg(skip)]
-    pub downloads: Option<PathBuf>,
 }
 
 /// The ports. 0 takes a free one.

@@ -53,17 +53,24 @@ impl UnitError for Error {
     }
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Refused(refusal) => refused(refusal),
-            Error::UnknownAccount { index, account } => account.not_found().figure("entry", index),
-            Error::IdTaken(name) => {
+impl Error {
+    /// What a caller is told: the one conversion.
+    pub(crate) fn to_problem(&self) -> Problem {
+        match self {
+            Self::Refused(refusal) => refused(refusal),
+            Self::UnknownAccount { index, account } => account.not_found().figure("entry", index),
+            Self::IdTaken(name) => {
                 Problem::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
             }
-            Error::Problem(problem) => problem,
-            Error::Db(error) => error.into(),
+            Self::Problem(problem) => problem.clone(),
+            Self::Db(error) => error.into(),
         }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        error.to_problem()
     }
 }
 
@@ -73,7 +80,7 @@ impl From<Error> for Status {
     }
 }
 
-fn refused(refusal: Refusal) -> Problem {
+fn refused(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::CurrencyMismatch { index, account, found, expected } => {
             let sentence = format!("must be in {expected}, the currency of {account}");
@@ -106,7 +113,7 @@ fn refused(refusal: Refusal) -> Problem {
             shortfall,
         } => {
             let currency = shortfall.currency;
-            let major = |money: shared::money::Money| money.units.major(currency);
+            let major = |money: &shared::money::Money| money.units.major(currency);
             let message = format!("{account} lacks {} {currency}.", major(shortfall));
             Problem::new(Reason::InsufficientFunds, message)
                 .figure("account", account)

@@ -4,6 +4,7 @@
 
 mod clients;
 mod domain;
+mod engine;
 mod error;
 mod rpc;
 mod store;
@@ -17,6 +18,7 @@ use shared::clock::Clock;
 use shared::config::Common;
 use shared::db::Schema;
 use shared::grpc::client::{self, Peer};
+use shared::lane::{self, Lane};
 use shared::token::WorkloadSigner;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +39,9 @@ pub struct Config {
     /// What every service has.
     #[command(flatten)]
     pub common: Common,
+    /// The limits of the posting engine.
+    #[command(flatten)]
+    pub lane: lane::Config,
     /// The limits of calls to peers.
     #[command(flatten)]
     pub peers: client::Config,
@@ -77,5 +82,10 @@ fn build(base: Base, config: &Config) -> Result<Routes, BootError> {
     };
     let accounts = config.accounts.as_ref().map(peer).map(clients::Accounts::new);
     let limit = config.common.server.max_message_bytes;
-    Ok(rpc::Rpc { db: base.db, clock: base.clock, accounts }.routes(limit))
+    let (session, owner) = base.db.session();
+    let timeout = config.common.db.statement_timeout;
+    let engine = engine::Engine { session, clock: base.clock.clone(), timeout };
+    let lane = Lane::start("postings", config.lane.clone(), engine, owner)
+        .map_err(|error| BootError::Service(format!("cannot start a thread: {error}")))?;
+    Ok(rpc::Rpc { db: base.db, clock: base.clock, lane, accounts }.routes(limit))
 }

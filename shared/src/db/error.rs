@@ -94,6 +94,12 @@ fn from_message(message: &str, constraint: Option<&str>) -> DbError {
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&DbError> for Problem {
+    fn from(error: &DbError) -> Self {
         let away = |message| {
             Problem::new(Reason::DatabaseUnavailable, message).retry_after(Duration::from_secs(1))
         };

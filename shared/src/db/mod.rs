@@ -10,25 +10,29 @@ mod error;
 mod metrics;
 mod migrate;
 mod pool;
+mod retry;
+mod session;
 mod statement;
 mod unit;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use diesel::PgConnection;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 pub use error::DbError;
 pub use migrate::{MigrateError, Schema, check as check_schema, migrate};
 pub use pool::{Config, session_url};
+pub use session::Session;
 pub use statement::{Statement, statement};
 
 use crate::deadline::Deadline;
 use crate::ids::TenantId;
 use metrics::{Metrics, Started};
 use pool::Pool;
+use retry::{Next, Retry};
 use unit::{Mode, Step};
 
 /// The error of a unit of work: a service's own, which carries the database's.
@@ -67,6 +71,7 @@ impl Scope {
 /// The database of one service.
 #[derive(Clone)]
 pub struct Db {
+    url: Arc<str>,
     pool: Pool,
     config: Arc<Config>,
     units: TaskTracker,
@@ -82,10 +87,10 @@ impl std::fmt::Debug for Db {
 impl Db {
     /// The database behind a runtime URL. Nothing is connected yet.
     pub fn new(url: &str, schema: &str, config: Config) -> Result<Self, DbError> {
-        let pool = pool::build(&session_url(url, schema), &config)
-            .map_err(|error| DbError::Fault(error.to_string()))?;
+        let url: Arc<str> = session_url(url, schema).into();
+        let pool = pool::build(&url, &config).map_err(|error| DbError::Fault(error.to_string()))?;
         let metrics = Metrics::new(schema);
-        Ok(Self { pool, config: Arc::new(config), units: TaskTracker::new(), metrics })
+        Ok(Self { url, pool, config: Arc::new(config), units: TaskTracker::new(), metrics })
     }
 
     /// Runs a read: one snapshot for all its queries, and no writes.
@@ -137,8 +142,12 @@ impl Db {
         }
     }
 
-    /// The one loop around a unit of work. It repeats what concurrent work undid and what a broken
-    /// connection cannot have committed: bounded, with jitter, counted, inside the deadline.
+    /// A connection apart from the pool, for a thread that writes all the time. Its `owner` is what
+    /// `drain` waits for.
+    pub fn session(&self) -> (Session, TaskTrackerToken) {
+        (Session::new(&self.url, &self.config, self.metrics.clone()), self.units.token())
+    }
+
     async fn attempts<T, E, F>(
         &self,
         name: &'static str,
@@ -151,26 +160,16 @@ impl Db {
         E: UnitError,
         F: Fn(&mut PgConnection) -> Result<T, E> + Send + Sync + 'static,
     {
-        let unit = Started::now(name);
-        let (mut retries, mut dead) = (0, 0);
+        let started = Started::now(name);
+        let mut retry = Retry::new(scope, &self.config);
         let result = loop {
-            match self.attempt(mode, scope, &f).await {
-                Step::Done(value) => break Ok(value),
-                // Connections that died in the pool, as after a restart of Postgres, cost nothing.
-                Step::Dead if dead < self.config.pool_size => dead += 1,
-                Step::Dead => break Err(DbError::Closed.into()),
-                Step::Failed(error) if error.database().is_some_and(DbError::is_retryable) => {
-                    retries += 1;
-                    let delay = backoff(retries);
-                    if retries > self.config.retries || delay >= scope.deadline.remaining() {
-                        break Err(error);
-                    }
-                    tokio::time::sleep(delay).await;
-                }
-                Step::Failed(error) => break Err(error),
+            match retry.next(self.attempt(mode, scope, &f).await) {
+                Next::Done(result) => break result,
+                Next::Again(delay) => tokio::time::sleep(delay).await,
             }
         };
-        self.metrics.finish(unit, retries, result.as_ref().err().and_then(UnitError::database));
+        let error = result.as_ref().err().and_then(UnitError::database);
+        self.metrics.finish(started, retry.retries(), error);
         result
     }
 
@@ -188,7 +187,8 @@ impl Db {
             return Step::Failed(DbError::Deadline.into());
         };
         let f = Arc::clone(f);
-        let step = connection.interact(move |conn| unit::execute(conn, &begin, &*f)).await;
+        let step =
+            connection.interact(move |conn| unit::execute(conn, &begin, |conn| f(conn))).await;
         match step {
             Ok(step) => {
                 if matches!(step, Step::Dead) {
@@ -201,10 +201,4 @@ impl Db {
             Err(panic) => Step::Failed(DbError::Fault(panic.to_string()).into()),
         }
     }
-}
-
-/// 1, 2, 4 .. 64 ms, half of it by chance, so that those who met once do not meet again.
-fn backoff(retries: u32) -> Duration {
-    let full = 1_000_u64 << retries.min(6);
-    Duration::from_micros(rand::random_range(full / 2..=full))
 }

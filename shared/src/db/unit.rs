@@ -48,7 +48,7 @@ pub(super) fn begin_sql(mode: Mode, scope: Scope, config: &Config) -> Option<Str
 pub(super) fn execute<T, E: UnitError>(
     conn: &mut PgConnection,
     begin: &str,
-    f: &impl Fn(&mut PgConnection) -> Result<T, E>,
+    f: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Step<T, E> {
     if let Err(error) = AnsiTransactionManager::begin_transaction_sql(conn, begin) {
         return match DbError::from(error) {

@@ -86,19 +86,16 @@ impl Call {
         Scope { tenant: self.tenant.as_ref().map(|tenant| tenant.id), deadline: self.deadline }
     }
 
-    /// The write that this call asks for under a request id; none where it has no id.
+    /// The write that this call asks for under a request id.
     pub fn request(
         &self,
         operation: &str,
-        request_id: Option<String>,
+        request_id: String,
         asked: &impl serde::Serialize,
         clock: &Clock,
-    ) -> Result<Option<outcome::Request>, Problem> {
-        let Some(request_id) = request_id else {
-            return Ok(None);
-        };
+    ) -> Result<outcome::Request, Problem> {
         let tenant = self.tenant()?;
-        Ok(Some(outcome::Request {
+        Ok(outcome::Request {
             tenant: tenant.id,
             operation: operation.to_owned(),
             request_id,
@@ -106,7 +103,7 @@ impl Call {
             principal: self.principal.subject.clone(),
             trace_id: self.trace_id.clone(),
             time: clock.now(),
-        }))
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use crate::problem::{Problem, Reason};
 use crate::tenants::TenantKey;
 use crate::time::Timestamp;
 
-pub use store::{Outcome, OutcomeState, fence, select};
+pub use store::{Found, Outcome, OutcomeState, fence, find_all, insert_all, select};
 
 /// The version of the hash. A change of how requests are decoded needs a new one.
 const HASH_VERSION: u8 = 1;
@@ -125,19 +125,39 @@ fn existing(
 ) -> Result<Claim, Problem> {
     let database = |error| Problem::from(crate::db::DbError::from(error));
     let found = store::select_for_claim(conn, request).map_err(database)?;
-    if found.hash != request.hash {
-        return Err(reused(&request.operation));
+    let claim = found.answer(request)?;
+    if let Claim::Resumed(_) = claim {
+        store::renew(conn, request, lease).map_err(database)?;
     }
-    match found.outcome.state {
-        OutcomeState::Succeeded => Ok(Claim::Replayed(found.outcome.resource)),
-        OutcomeState::Rejected => Err(found.outcome.rejection()),
-        OutcomeState::Unknown => Err(reused(&request.operation)),
-        OutcomeState::InProgress if found.lease.is_none_or(|until| until < request.time) => {
-            store::renew(conn, request, lease).map_err(database)?;
-            Ok(Claim::Resumed(found.outcome.resource))
+    Ok(claim)
+}
+
+impl Found {
+    /// What this outcome means for another request with its id.
+    pub fn answer(&self, request: &Request) -> Result<Claim, Problem> {
+        if self.hash != request.hash {
+            return Err(reused(&request.operation));
         }
-        OutcomeState::InProgress => Err(in_progress()),
+        let resource = || self.outcome.resource.clone();
+        match self.outcome.state {
+            OutcomeState::Succeeded => Ok(Claim::Replayed(resource())),
+            OutcomeState::Rejected => Err(self.outcome.rejection()),
+            OutcomeState::Unknown => Err(reused(&request.operation)),
+            OutcomeState::InProgress if self.lease.is_none_or(|until| until < request.time) => {
+                Ok(Claim::Resumed(resource()))
+            }
+            OutcomeState::InProgress => Err(in_progress()),
+        }
     }
+}
+
+/// What a batch decided about one request: what it made, or a decision of business.
+#[derive(Debug, Clone)]
+pub struct Settled<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// The resource, or the refusal.
+    pub result: Result<String, Problem>,
 }
 
 /// Settles a claim that was begun: the write is done.
@@ -210,7 +230,8 @@ async fn freeze<T>(
     }
 }
 
-fn reused(operation: &str) -> Problem {
+/// `REQUEST_ID_REUSED` for an operation.
+pub fn reused(operation: &str) -> Problem {
     let message = "The request_id was used for another request.";
     Problem::new(Reason::RequestIdReused, message).figure("operation", operation)
 }

@@ -1,10 +1,12 @@
 //! The table of outcomes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Binary, Nullable, SmallInt, Text, Timestamptz, Uuid};
 
-use super::Request;
+use super::{Request, Settled};
+use crate::db::statement;
 use crate::ids::TenantId;
 use crate::problem::{Problem, Reason, reason_from_name, reason_name};
 use crate::time::Timestamp;
@@ -61,7 +63,7 @@ impl OutcomeState {
     }
 }
 
-#[derive(Debug, Default, Queryable, Insertable, Selectable)]
+#[derive(Debug, Default, Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = outcomes)]
 struct Row {
     tenant_id: uuid::Uuid,
@@ -131,10 +133,10 @@ pub struct Outcome {
 
 impl Outcome {
     /// The refusal, as it was answered the first time.
-    pub(super) fn rejection(self) -> Problem {
+    pub(super) fn rejection(&self) -> Problem {
         let reason = self.reason.unwrap_or(Reason::Internal);
-        let mut problem = Problem::new(reason, self.message);
-        problem.figures = self.figures;
+        let mut problem = Problem::new(reason, self.message.clone());
+        problem.figures.clone_from(&self.figures);
         problem
     }
 }
@@ -159,10 +161,19 @@ impl From<Row> for Outcome {
 }
 
 /// An outcome with what a claim compares.
-pub(super) struct Found {
-    pub(super) outcome: Outcome,
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The outcome.
+    pub outcome: Outcome,
     pub(super) hash: Vec<u8>,
     pub(super) lease: Option<Timestamp>,
+}
+
+impl From<Row> for Found {
+    fn from(row: Row) -> Self {
+        let (hash, lease) = (row.request_hash.clone(), row.lease_time);
+        Self { outcome: row.into(), hash, lease }
+    }
 }
 
 /// Inserts a claim; false where the id is taken. Waits for a claim that is not yet committed.
@@ -206,8 +217,7 @@ pub(super) fn select_for_claim(conn: &mut PgConnection, request: &Request) -> Qu
         .select(Row::as_select())
         .for_update()
         .first(conn)?;
-    let (hash, lease) = (row.request_hash.clone(), row.lease_time);
-    Ok(Found { outcome: row.into(), hash, lease })
+    Ok(row.into())
 }
 
 /// Sets the lease.
@@ -256,5 +266,67 @@ pub fn select(
 /// Claims an id for nobody, so that a late original is refused; nothing where the id is taken.
 pub fn fence(conn: &mut PgConnection, request: &Request) -> QueryResult<()> {
     Row::new(request, OutcomeState::Unknown).insert(conn)?;
+    Ok(())
+}
+
+/// Reads the outcomes of a batch's request ids, by id. Takes no locks.
+pub fn find_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_ids: Vec<String>,
+) -> QueryResult<HashMap<String, Found>> {
+    const FIND: &str = "SELECT * FROM outcomes \
+                        WHERE tenant_id = $1 AND operation = $2 AND request_id = ANY ($3)";
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        operation.into_sql::<Text>(),
+        request_ids.into_sql::<Array<Text>>(),
+    );
+    let rows: Vec<Row> = statement(FIND, binds).load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.request_id.clone(), row.into())).collect())
+}
+
+/// Inserts what a batch of one tenant and operation decided. An id that another transaction has
+/// claimed meanwhile is a unique violation: the whole batch is to be decided again.
+pub fn insert_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    settled: &[Settled<'_>],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO outcomes (tenant_id, operation, request_id, request_hash, state, resource, \
+            reason, message, figures, principal, trace_id, create_time, settle_time) \
+        SELECT $1, n.*, n.time FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+            AS n (operation, id, hash, state, resource, reason, message, figures, principal, \
+                  trace, time)";
+    fn column<T>(settled: &[Settled<'_>], value: impl Fn(&Settled<'_>) -> T) -> Vec<T> {
+        settled.iter().map(value).collect()
+    }
+    fn refused<T>(settled: &Settled<'_>, value: impl Fn(&Problem) -> T) -> Option<T> {
+        settled.result.as_ref().err().map(value)
+    }
+    let state = |one: &Settled<'_>| match one.result {
+        Ok(_) => OutcomeState::Succeeded.column(),
+        Err(_) => OutcomeState::Rejected.column(),
+    };
+    let figures = |problem: &Problem| serde_json::to_string(&problem.figures).unwrap_or_default();
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(settled, |s| s.request.operation.clone()).into_sql::<Array<Text>>(),
+        column(settled, |s| s.request.request_id.clone()).into_sql::<Array<Text>>(),
+        column(settled, |s| s.request.hash.clone()).into_sql::<Array<Binary>>(),
+        column(settled, state).into_sql::<Array<SmallInt>>(),
+        column(settled, |s| s.result.as_ref().ok().cloned()).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refused(s, |problem| reason_name(problem.reason)))
+            .into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refused(s, |problem| problem.message.clone()))
+            .into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refused(s, figures)).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| s.request.principal.clone()).into_sql::<Array<Text>>(),
+        column(settled, |s| s.request.trace_id.clone()).into_sql::<Array<Text>>(),
+        column(settled, |s| s.request.time).into_sql::<Array<Timestamptz>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
     Ok(())
 }

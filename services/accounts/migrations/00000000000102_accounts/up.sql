@@ -59,15 +59,16 @@ CREATE TABLE ledger_intents (
     request_id text NOT NULL,
     -- How often the reconciler has tried.
     attempts integer NOT NULL,
-    -- When the reconciler tries next.
-    due_time timestamptz NOT NULL,
+    -- When the reconciler tries next; not at all once the ledger has it.
+    due_time timestamptz CHECK ((state = 1) = (due_time IS NOT NULL)),
     create_time timestamptz NOT NULL,
     acknowledge_time timestamptz,
     PRIMARY KEY (tenant_id, account_id, version),
     FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
--- What is undelivered, the longest due first.
-CREATE INDEX ledger_intents_due ON ledger_intents (tenant_id, due_time) WHERE state = 1;
+-- What is undelivered, the longest due first. Any comparison with due_time proves the condition,
+-- which a comparison of state with a parameter would not.
+CREATE INDEX ledger_intents_due ON ledger_intents (tenant_id, due_time) WHERE due_time IS NOT NULL;
 ALTER TABLE ledger_intents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger_intents FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON ledger_intents

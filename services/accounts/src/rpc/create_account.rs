@@ -17,7 +17,7 @@ use strongroom_proto::common::v1::Money as WireMoney;
 use strongroom_proto::transactions::v1::{Overdraft as WireOverdraft, overdraft::Bound};
 use tonic::{Request, Response, Status};
 
-use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, claim, encode};
+use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, encode};
 use crate::domain::{Account, AccountClass, AccountId, CustomerId, NewAccount, Overdraft, later};
 use crate::error::Error;
 use crate::store::ledger_intents::{self, Intent};
@@ -114,7 +114,7 @@ async fn handle(rpc: Rpc, call: Call, command: CreateAccount) -> Result<Created<
         check(&rpc, &call, account.clone()).await?;
         return Ok(Created::Now(account));
     }
-    let request = claim(&rpc, &call, OPERATION, &command.request_id, &command)?;
+    let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
     let account = match begin(&rpc, &call, request.clone(), account).await {
         Ok(Begun::Unfinished(account)) => account,
         Ok(Begun::Finished(account)) => return Ok(Created::Before(account)),

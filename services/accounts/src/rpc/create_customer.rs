@@ -12,7 +12,7 @@ use shared::outcome::{self, Claim};
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, claim, encode, profile};
+use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, encode, profile};
 use crate::domain::{Customer, CustomerId, CustomerKind, CustomerState, Profile};
 use crate::error::Error;
 use crate::store::customers;
@@ -66,7 +66,7 @@ async fn handle(rpc: Rpc, call: Call, command: CreateCustomer) -> Result<Created
         check(&rpc, &call, id).await?;
         return Ok(Created::Now(customer));
     }
-    let request = claim(&rpc, &call, OPERATION, &command.request_id, &command)?;
+    let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
     match begin(&rpc, &call, request.clone(), customer).await? {
         Begun::Finished(customer) => Ok(Created::Before(customer)),
         Begun::Unfinished(customer) => {

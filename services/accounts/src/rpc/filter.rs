@@ -155,7 +155,7 @@ mod tests {
             ("currency = (EUR)", 1),
             ("\"currency\" = EUR", 1),
             ("currency.code = EUR", 1),
-            ("product = a AND", 16),
+            ("product = a AND", 13),
             ("product = ", 11),
             ("product = \"a", 11),
         ] {

@@ -14,7 +14,6 @@ mod tests;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde::Serialize;
 use shared::clock::Clock;
 use shared::db::Db;
 use shared::grpc::Call;
@@ -122,18 +121,6 @@ impl<T> Created<T> {
             Self::Before(resource) => replayed(encode(resource)),
         }
     }
-}
-
-/// The write that a call asks for under the request id that its method requires.
-fn claim(
-    rpc: &Rpc,
-    call: &Call,
-    operation: &str,
-    request_id: &str,
-    asked: &impl Serialize,
-) -> Result<outcome::Request, Problem> {
-    let request = call.request(operation, Some(request_id.to_owned()), asked, &rpc.clock)?;
-    request.ok_or_else(internal)
 }
 
 /// The customer to whom a grant of scope OWN limits the caller; none for the whole tenant.

@@ -1,5 +1,8 @@
 //! `accounts`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use diesel::dsl::{AsSelect, SqlTypeOf};

@@ -56,7 +56,7 @@ diesel::table! {
         operation -> Text,
         request_id -> Text,
         attempts -> Integer,
-        due_time -> Timestamptz,
+        due_time -> Nullable<Timestamptz>,
         create_time -> Timestamptz,
         acknowledge_time -> Nullable<Timestamptz>,
     }

@@ -97,8 +97,8 @@ async fn check_content(command: &CreateRecord) -> Result<(), Problem> {
 }
 
 async fn handle(rpc: &Rpc, call: &Call, command: CreateRecord) -> Result<Created<Record>, Error> {
-    let asked = command.request_id.clone();
-    let asked = call.request(OPERATION, asked, &command, &rpc.clock)?;
+    let asked = |id| call.request(OPERATION, id, &command, &rpc.clock);
+    let asked = command.request_id.clone().map(asked).transpose()?;
     let content = command.content.clone();
     let (validate_only, record) = (command.validate_only, record(rpc, command)?);
     if validate_only {

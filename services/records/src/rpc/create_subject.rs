@@ -53,8 +53,8 @@ async fn handle(rpc: &Rpc, call: &Call, command: CreateSubject) -> Result<Create
         let existing = find(rpc, call, id).await?;
         return existing.map_or(Ok(Created::Now(subject)), again);
     }
-    let asked = command.request_id.clone();
-    let asked = call.request("create-subject", asked, &command, &rpc.clock)?;
+    let asked = |id| call.request("create-subject", id, &command, &rpc.clock);
+    let asked = command.request_id.clone().map(asked).transpose()?;
     // A refusal of the key provider waits until the request id has been looked up: a repeat gets
     // its answer without any key.
     let key = new_key(rpc, call, &subject).await.map_err(Problem::from);

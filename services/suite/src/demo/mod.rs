@@ -53,7 +53,7 @@ pub(crate) async fn run(
         ports: Ports::FREE,
         databases: Databases::default(),
         durability: Durability::Throwaway,
-        downloads: Some(options.state.clone()),
+        downloads: Some(options.downloads.clone().unwrap_or_else(|| options.state.clone())),
         ..options.clone()
     };
     let suite = tokio::select! {

@@ -13,6 +13,7 @@ mod set_ledger_controls;
 
 use shared::clock::Clock;
 use shared::db::Db;
+use shared::lane::Lane;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -21,6 +22,7 @@ use wire::ledger_service_server::{LedgerService, LedgerServiceServer};
 use wire::transaction_service_server::{TransactionService, TransactionServiceServer};
 
 use crate::clients::Accounts;
+use crate::engine::Engine;
 
 pub(crate) use decode::account as decode_account;
 
@@ -29,6 +31,7 @@ pub(crate) use decode::account as decode_account;
 pub(crate) struct Rpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
+    pub(crate) lane: Lane<Engine>,
     /// Who is asked about unknown accounts; nobody where the ledger is used alone.
     pub(crate) accounts: Option<Accounts>,
 }

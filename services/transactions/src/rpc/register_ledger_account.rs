@@ -63,7 +63,8 @@ async fn handle(
         let answer = existing.map_or(Ok(account), |found| same(&register.account, found))?;
         return Ok(Response::new(encode::ledger_account(&answer, now)));
     }
-    let request = call.request(OPERATION, register.request_id, &register.account, &rpc.clock)?;
+    let request = |id| call.request(OPERATION, id, &register.account, &rpc.clock);
+    let request = register.request_id.map(request).transpose()?;
     let asked = register.account;
     let write = move |conn: &mut diesel::PgConnection| {
         if ledger_accounts::insert(conn, tenant, &account)? {

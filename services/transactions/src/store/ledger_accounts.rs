@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Numeric, Timestamptz, Uuid};
+use diesel::sql_types::{Array, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
@@ -164,36 +164,6 @@ pub(crate) fn lock(
 
 fn by_id(rows: Vec<Row>) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
     rows.into_iter().map(|row| Ok((row.id, LedgerAccount::try_from(row)?))).collect()
-}
-
-/// Writes the balances of locked accounts back.
-pub(crate) fn update_balances(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    accounts: &[&LedgerAccount],
-) -> QueryResult<()> {
-    const UPDATE: &str = "\
-        UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
-            held = n.held, entry_seq = n.entry_seq, version = n.version, \
-            record_time = n.record_time \
-        FROM unnest($2, $3, $4, $5, $6, $7, $8) \
-            AS n (id, debits, credits, held, entry_seq, version, record_time) \
-        WHERE a.tenant_id = $1 AND a.id = n.id";
-    fn column<T>(accounts: &[&LedgerAccount], value: impl Fn(&LedgerAccount) -> T) -> Vec<T> {
-        accounts.iter().map(|account| value(account)).collect()
-    }
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        column(accounts, |a| a.id).into_sql::<Array<Uuid>>(),
-        column(accounts, |a| a.posted_debits).into_sql::<Array<Numeric>>(),
-        column(accounts, |a| a.posted_credits).into_sql::<Array<Numeric>>(),
-        column(accounts, |a| a.held).into_sql::<Array<Numeric>>(),
-        column(accounts, |a| a.entry_seq).into_sql::<Array<BigInt>>(),
-        column(accounts, |a| a.version).into_sql::<Array<BigInt>>(),
-        column(accounts, |a| a.record_time).into_sql::<Array<Timestamptz>>(),
-    );
-    let updated = statement(UPDATE, binds).execute(conn)?;
-    if updated == accounts.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
 }
 
 /// Writes the controls of a locked account back.

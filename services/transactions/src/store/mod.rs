@@ -2,5 +2,6 @@
 //! batch may be large.
 
 pub(crate) mod ledger_accounts;
+pub(crate) mod postings;
 pub(crate) mod schema;
 pub(crate) mod transactions;

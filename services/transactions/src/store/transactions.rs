@@ -1,10 +1,9 @@
 //! `transactions`, `entries`, `texts` and `labels`: what was posted, and what people wrote about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, SmallInt, Text, Uuid};
-use shared::db::{DbError, statement};
+use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
@@ -14,7 +13,7 @@ use crate::domain::{AccountId, Direction, NewEntry, PostedEntry, TransactionId};
 use crate::error::Error;
 
 /// The index under which a transaction's own description is stored among the memos.
-const DESCRIPTION: i32 = -1;
+pub(super) const DESCRIPTION: i32 = -1;
 
 /// A transaction that was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,124 +28,28 @@ pub(crate) struct StoredTransaction {
     pub(crate) booking_date: Day,
 }
 
-#[derive(Debug, Queryable, Insertable, Selectable)]
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = transactions)]
 struct Header {
-    tenant_id: TenantId,
-    id: TransactionId,
     kind: String,
-    entry_count: i32,
     effective_time: Timestamp,
     record_time: Timestamp,
     booking_date: Day,
 }
 
-/// Inserts a transaction with all that belongs to it; false where its id is in use.
-pub(crate) fn insert(
+/// Those of the ids that are in use.
+pub(crate) fn taken(
     conn: &mut PgConnection,
     tenant: TenantId,
-    transaction: &StoredTransaction,
-) -> QueryResult<bool> {
-    let header = Header {
-        tenant_id: tenant,
-        id: transaction.id,
-        kind: transaction.kind.clone(),
-        entry_count: i32::try_from(transaction.entries.len()).unwrap_or(i32::MAX),
-        effective_time: transaction.effective_time,
-        record_time: transaction.record_time,
-        booking_date: transaction.booking_date,
-    };
-    let inserted = diesel::insert_into(transactions::table)
-        .values(&header)
-        .on_conflict_do_nothing()
-        .execute(conn)?;
-    if inserted == 0 {
-        return Ok(false);
+    ids: Vec<TransactionId>,
+) -> QueryResult<BTreeSet<TransactionId>> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
     }
-    insert_entries(conn, tenant, transaction)?;
-    insert_texts(conn, tenant, transaction)?;
-    insert_labels(conn, tenant, transaction)?;
-    Ok(true)
-}
-
-/// All entries in one statement, as the trigger asks for.
-fn insert_entries(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    transaction: &StoredTransaction,
-) -> QueryResult<()> {
-    const INSERT: &str = "\
-        INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
-            direction, amount, currency, posted_after, available_after, version_after) \
-        SELECT $1, $2, n.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) AS n";
-    fn column<T>(entries: &[PostedEntry], value: impl Fn(&PostedEntry) -> T) -> Vec<T> {
-        entries.iter().map(value).collect()
-    }
-    let entries = &transaction.entries;
-    let indexes: Vec<i32> = (0..).take(entries.len()).collect();
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        transaction.id.into_sql::<Uuid>(),
-        indexes.into_sql::<Array<Integer>>(),
-        column(entries, |e| e.entry.account).into_sql::<Array<Uuid>>(),
-        column(entries, |e| e.entry_seq).into_sql::<Array<BigInt>>(),
-        column(entries, |e| direction_column(e.entry.direction)).into_sql::<Array<SmallInt>>(),
-        column(entries, |e| e.entry.amount.units).into_sql::<Array<Numeric>>(),
-        column(entries, |e| e.entry.amount.currency.code().to_owned()).into_sql::<Array<Text>>(),
-        column(entries, |e| e.posted_after).into_sql::<Array<Numeric>>(),
-        column(entries, |e| e.available_after).into_sql::<Array<Nullable<Numeric>>>(),
-        column(entries, |e| e.version_after).into_sql::<Array<BigInt>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
-}
-
-fn insert_texts(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    transaction: &StoredTransaction,
-) -> QueryResult<()> {
-    const INSERT: &str = "INSERT INTO texts (tenant_id, transaction_id, entry_index, text) \
-                          SELECT $1, $2, n.* FROM unnest($3, $4) AS n";
-    let memos = transaction.entries.iter().map(|entry| entry.entry.memo.clone());
-    let (indexes, written): (Vec<i32>, Vec<String>) =
-        std::iter::once((DESCRIPTION, transaction.description.clone()))
-            .chain((0..).zip(memos))
-            .filter(|(_, text)| !text.is_empty())
-            .unzip();
-    if written.is_empty() {
-        return Ok(());
-    }
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        transaction.id.into_sql::<Uuid>(),
-        indexes.into_sql::<Array<Integer>>(),
-        written.into_sql::<Array<Text>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
-}
-
-fn insert_labels(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    transaction: &StoredTransaction,
-) -> QueryResult<()> {
-    const INSERT: &str = "INSERT INTO labels (tenant_id, transaction_id, key, value) \
-                          SELECT $1, $2, n.* FROM unnest($3, $4) AS n";
-    if transaction.labels.is_empty() {
-        return Ok(());
-    }
-    let (keys, values): (Vec<String>, Vec<String>) =
-        transaction.labels.iter().map(|(key, value)| (key.clone(), value.clone())).unzip();
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        transaction.id.into_sql::<Uuid>(),
-        keys.into_sql::<Array<Text>>(),
-        values.into_sql::<Array<Text>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
+    let taken = transactions::table
+        .filter(transactions::tenant_id.eq(tenant).and(transactions::id.eq_any(ids)))
+        .select(transactions::id);
+    Ok(taken.load(conn)?.into_iter().collect())
 }
 
 /// Reads a transaction with all that belongs to it.
@@ -230,7 +133,7 @@ fn select_entries(
         .collect()
 }
 
-fn direction_column(direction: Direction) -> i16 {
+pub(super) fn direction_column(direction: Direction) -> i16 {
     match direction {
         Direction::Debit => 1,
         Direction::Credit => 2,

@@ -1,0 +1,82 @@
+//! The plans of lists, behind the policies and as the runtime role.
+
+use diesel::connection::SimpleConnection as _;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::Text;
+use shared::money::Currency;
+use shared::testing::TestDatabase;
+use shared::time::Timestamp;
+
+use super::page;
+use crate::SERVICE;
+use crate::domain::{AccountFilter, AccountId, AccountState, CustomerId, Holder, Position};
+
+/// Asks how a query would run.
+#[derive(QueryId)]
+struct Explain<Q>(Q);
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN (COSTS OFF) ");
+        self.0.walk_ast(out)
+    }
+}
+
+impl<Q> Query for Explain<Q> {
+    type SqlType = Text;
+}
+
+impl<Q> RunQueryDsl<PgConnection> for Explain<Q> {}
+
+/// Four thousand accounts of four hundred customers; one in a hundred is CHF, one is PENDING.
+const FILL: &str = "
+    SET strongroom.tenant = '{tenant}';
+    INSERT INTO customers
+        SELECT '{tenant}', lpad(to_hex(n), 32, '0')::uuid, 1, 2, 1, now(), now()
+        FROM generate_series(1, 400) n;
+    INSERT INTO accounts
+        SELECT '{tenant}', gen_random_uuid(), lpad(to_hex(n % 400 + 1), 32, '0')::uuid,
+               'product-' || n % 100, CASE n % 100 WHEN 0 THEN 'CHF' ELSE 'EUR' END, 2, '', 0,
+               CASE n % 100 WHEN 1 THEN 1 ELSE 2 END, 1, now() + n * interval '1 s', now()
+        FROM generate_series(1, 4000) n;";
+
+#[test]
+fn every_list_has_its_index() {
+    let database = TestDatabase::new(SERVICE.schema);
+    let (tenant, other) = (database.tenant(), database.tenant());
+    let mut owner = database.owner();
+    for tenant in [tenant, other] {
+        owner.batch_execute(&FILL.replace("{tenant}", &tenant.uuid().to_string())).unwrap();
+    }
+    owner.batch_execute("ANALYZE customers, accounts").unwrap();
+    let mut runtime = database.runtime();
+    let scope = format!("SET strongroom.tenant = '{}'", tenant.uuid());
+    runtime.batch_execute(&scope).unwrap();
+
+    let all = AccountFilter::default;
+    let customer = CustomerId::from_uuid(uuid::Uuid::from_u128(7));
+    let holder = Some(Holder::Customer(customer));
+    let after = Position { create_time: Timestamp::from_micros(1), id: AccountId::generate() };
+    for (filter, index) in [
+        (all(), "accounts_time"),
+        (AccountFilter { holder, ..all() }, "accounts_customer"),
+        (AccountFilter { holder: Some(Holder::House), ..all() }, "accounts_customer"),
+        (AccountFilter { currency: Currency::iso("CHF"), ..all() }, "accounts_currency"),
+        (AccountFilter { state: Some(AccountState::Pending), ..all() }, "accounts_state"),
+        (AccountFilter { product: Some("product-7".to_owned()), ..all() }, "accounts_product"),
+    ] {
+        for after in [None, Some(after)] {
+            let query = Explain(page(tenant, &filter, after, 51));
+            let plan: Vec<String> = query.load(&mut runtime).unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains(&format!("using {index} ")), "{filter:?}\n{plan}");
+            assert!(!plan.contains("Seq Scan"), "{filter:?}\n{plan}");
+            if after.is_some() {
+                let condition = plan.lines().find(|line| line.contains("Index Cond"));
+                assert!(condition.is_some_and(|line| line.contains("create_time >=")), "{plan}");
+            }
+        }
+    }
+}

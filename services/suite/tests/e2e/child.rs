@@ -1,0 +1,112 @@
+//! The built binary as a process of its own.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use suite::Addresses;
+
+use crate::world::downloads;
+
+/// Longest wait for an end, far above what a drain takes.
+const END: Duration = Duration::from_secs(60);
+
+/// The binary, without what the variables of this process would tell it.
+pub(crate) fn strongroom(state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("STRONGROOM_") && name != "STRONGROOM_POSTGRES_BIN" {
+            command.env_remove(name);
+        }
+    }
+    for service in ["ACCOUNTS", "RECORDS", "TRANSACTIONS"] {
+        command.env(format!("STRONGROOM_{service}_PORT"), "0");
+        command.env(format!("STRONGROOM_{service}_ADMIN_PORT"), "0");
+    }
+    command.env("STRONGROOM_STATE", state).env("STRONGROOM_DOWNLOADS", downloads());
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A running suite.
+pub(crate) struct Child {
+    process: std::process::Child,
+    pub(crate) at: Addresses,
+    /// Where metrics and health of accounts are.
+    pub(crate) admin: SocketAddr,
+    postgres: PathBuf,
+}
+
+impl Child {
+    /// Starts a suite and waits until it says that it is ready. Blocks.
+    pub(crate) fn start(state: &Path) -> Self {
+        let errors = state.with_extension("stderr");
+        let mut process = strongroom(state)
+            .stdout(Stdio::piped())
+            .stderr(File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for line in lines.map_while(Result::ok) {
+            rows.push(line.split_whitespace().map(str::to_owned).collect());
+            if line.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let row = |name: &str| {
+            let row = rows.iter().find(|row| row.len() == 3 && row[0] == name);
+            row.unwrap_or_else(|| {
+                panic!("no {name} in {rows:?}: {}", std::fs::read_to_string(&errors).unwrap())
+            })
+        };
+        let address = |name| row(name)[1].parse().unwrap();
+        Self {
+            at: Addresses {
+                accounts: address("accounts"),
+                records: address("records"),
+                transactions: address("transactions"),
+            },
+            admin: row("accounts")[2].parse().unwrap(),
+            postgres: PathBuf::from(&row("postgres")[2]),
+            process,
+        }
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+    }
+
+    /// Waits until it and its Postgres have ended. Blocks.
+    pub(crate) fn ended(mut self, postmaster: Pid) -> ExitStatus {
+        let deadline = Instant::now() + END;
+        let status = loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the suite does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(rustix::process::test_kill_process(postmaster).is_err(), "Postgres still runs");
+        status
+    }
+
+    /// The process of its Postgres.
+    pub(crate) fn postmaster(&self) -> Pid {
+        let text = std::fs::read_to_string(self.postgres.join("data/postmaster.pid")).unwrap();
+        Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Only where a test failed before the end: its Postgres ends with it.
+        let _ = self.process.kill().and_then(|()| self.process.wait());
+    }
+}

@@ -1,0 +1,16 @@
+//! All services together, through their public API, on a real Postgres.
+
+mod away;
+mod child;
+mod command;
+mod database;
+mod input;
+mod load;
+mod mistrust;
+mod sigterm;
+mod story;
+mod tenants;
+mod trace;
+mod trio;
+mod wire;
+mod world;

@@ -1,0 +1,137 @@
+//! The suite that most tests share, each in a tenant of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use shared::clock::Clock;
+use shared::ids::TenantId;
+use shared::postgres::Durability;
+use shared::principal::Grants;
+use shared::testing::{channel, config};
+use shared::token::{Claims, Signer};
+use strongroom_proto::tenants::v1::tenant_service_client::TenantServiceClient;
+use strongroom_proto::tenants::v1::{CreateTenantRequest, Tenant};
+use suite::{Addresses, Clients, Databases, ISSUER, Options, Ports, Progress, Suite, start};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+use tonic::Request;
+use uuid::Uuid;
+
+use crate::trace;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Runs a test on the one runtime of the process, on which the shared suite runs too.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(test);
+}
+
+/// The suite that tests share. It ends with the process, and its Postgres with it.
+pub(crate) struct World {
+    pub(crate) at: Addresses,
+    signer: Signer,
+    _suite: Suite,
+}
+
+/// Starts the shared suite at the first call.
+pub(crate) async fn world() -> &'static World {
+    static WORLD: OnceCell<World> = OnceCell::const_new();
+    WORLD.get_or_init(|| Box::pin(boot())).await
+}
+
+async fn boot() -> World {
+    trace::observe();
+    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", Uuid::now_v7()));
+    let mut options = options(&state);
+    // A caller without a token is refused here; the tests of the binary have the other case.
+    options.issuer.require_token = true;
+    // A slow machine is no failure: callers wait for a connection, and their deadlines decide.
+    options.db.pool_wait = std::time::Duration::from_secs(60);
+    options.server.default_deadline = std::time::Duration::from_secs(60);
+    let suite = start(&options, prometheus::Registry::new(), &Progress::silent()).await.unwrap();
+    let signer = suite.keys.issuer().unwrap();
+    // Read at the start and not needed any more: nothing is left behind.
+    std::fs::remove_dir_all(state.join("keys")).unwrap();
+    World { at: suite.addresses, signer, _suite: suite }
+}
+
+/// Options for a suite that nobody else meets and that leaves nothing behind.
+pub(crate) fn options(state: &Path) -> Options {
+    let mut options: Options = config(&[]);
+    options.state = state.to_owned();
+    options.downloads = Some(downloads());
+    options.ports = Ports::FREE;
+    options.databases = Databases::default();
+    options.durability = Durability::Throwaway;
+    options
+}
+
+/// The folder in which a Postgres for development is kept, if one had to be downloaded.
+pub(crate) fn downloads() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.strongroom")
+}
+
+/// A folder that goes at the end of the test, and that the user of a Postgres can pass.
+pub(crate) fn folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let open = std::fs::Permissions::from_mode(0o755);
+    tempfile::Builder::new().prefix("strongroom-").permissions(open).tempdir().unwrap()
+}
+
+impl World {
+    /// A new tenant, in every service.
+    pub(crate) async fn tenant(&self) -> TenantId {
+        let tenant = TenantId::generate();
+        let token = self.token(&self.claims(tenant, &["tenants.*"]));
+        for address in [self.at.accounts, self.at.records, self.at.transactions] {
+            let named = Tenant { display_name: "test".to_owned(), ..Tenant::default() };
+            let mut request = Request::new(CreateTenantRequest {
+                tenant: Some(named),
+                tenant_id: tenant.uuid().to_string(),
+                ..CreateTenantRequest::default()
+            });
+            let bearer = format!("Bearer {token}").parse().unwrap();
+            request.metadata_mut().insert("authorization", bearer);
+            TenantServiceClient::new(channel(address)).create_tenant(request).await.unwrap();
+        }
+        tenant
+    }
+
+    /// A caller with every permission in a tenant.
+    pub(crate) fn caller(&self, tenant: TenantId) -> Clients {
+        self.caller_with(&self.token(&self.claims(tenant, &["*"])))
+    }
+
+    /// A caller with this token.
+    pub(crate) fn caller_with(&self, token: &str) -> Clients {
+        Clients::new(self.at, Some(token)).unwrap()
+    }
+
+    /// A caller with every permission in a new tenant.
+    pub(crate) async fn newcomer(&self) -> Clients {
+        self.caller(self.tenant().await)
+    }
+
+    /// Claims that hold for an hour.
+    pub(crate) fn claims(&self, tenant: TenantId, permissions: &[&str]) -> Claims {
+        Claims {
+            iss: ISSUER.to_owned(),
+            aud: "strongroom".to_owned(),
+            sub: "test".to_owned(),
+            exp: now() + 3_600,
+            tenants: vec![tenant.uuid()],
+            permissions: Grants::new(permissions.iter().copied()),
+            customer: None,
+        }
+    }
+
+    /// A token of the suite's own issuer.
+    pub(crate) fn token(&self, claims: &Claims) -> String {
+        self.signer.sign(claims).unwrap()
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    u64::try_from(Clock::system().now().micros() / 1_000_000).unwrap()
+}

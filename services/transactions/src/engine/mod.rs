@@ -1,0 +1,104 @@
+//! The posting engine: many callers' postings in one database transaction, an answer for each.
+
+mod batch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::db::{DbError, Scope, Session};
+use shared::deadline::Deadline;
+use shared::lane::Worker;
+use shared::outcome::Request;
+use shared::problem::Problem;
+use shared::tenants::TenantInfo;
+
+use crate::domain::{NewTransaction, TransactionId};
+use crate::error::Error;
+use crate::store::transactions::StoredTransaction;
+
+pub(crate) use batch::{OPERATION, accounts_of, check_known, stored};
+
+/// A posting that is asked for.
+#[derive(Debug)]
+pub(crate) struct Posting {
+    pub(crate) tenant: Arc<TenantInfo>,
+    pub(crate) request: Request,
+    /// The id of the transaction, where it is posted.
+    pub(crate) id: TransactionId,
+    pub(crate) transaction: NewTransaction,
+}
+
+/// What became of a posting.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It was posted now.
+    Posted(StoredTransaction),
+    /// It was posted before, as this transaction.
+    Replayed(String),
+}
+
+/// The answer to one posting.
+pub(crate) type Answer = Result<Settled, Error>;
+
+/// The worker of a lane.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) session: Session,
+    pub(crate) clock: Clock,
+    /// How long a batch may take.
+    pub(crate) timeout: Duration,
+}
+
+impl Worker for Engine {
+    type Job = Posting;
+    type Answer = Answer;
+
+    fn weight(job: &Posting) -> usize {
+        job.transaction.entries.len()
+    }
+
+    fn run(&mut self, jobs: Vec<Posting>) -> Vec<Answer> {
+        self.post(&jobs)
+    }
+}
+
+impl Engine {
+    /// Posts a batch. Where it fails as a whole it is halved, so that what made it fail is left
+    /// alone with its failure.
+    fn post(&mut self, jobs: &[Posting]) -> Vec<Answer> {
+        let deadline = Deadline::after(self.timeout);
+        let scope = match one_tenant(jobs) {
+            Some(tenant) => Scope::tenant(tenant, deadline),
+            None => Scope::tenantless(deadline),
+        };
+        let clock = self.clock.clone();
+        let posted = self.session.write("post_batch", scope, |conn| {
+            batch::post(conn, jobs, clock.now(), scope.tenant.is_none())
+        });
+        match posted {
+            Ok(answers) => answers,
+            Err(error) if jobs.len() == 1 => vec![Err(error)],
+            // Halves would fare no better, or must not be tried.
+            Err(Error::Db(
+                error @ (DbError::Unavailable(_) | DbError::Closed | DbError::CommitUnknown),
+            )) => {
+                let problem = Problem::from(error);
+                jobs.iter().map(|_| Err(problem.clone().into())).collect()
+            }
+            Err(error) => {
+                tracing::warn!(%error, jobs = jobs.len(), "a batch failed as a whole");
+                let (first, second) = jobs.split_at(jobs.len() / 2);
+                let mut answers = self.post(first);
+                answers.extend(self.post(second));
+                answers
+            }
+        }
+    }
+}
+
+/// The tenant of a batch that has only one.
+fn one_tenant(jobs: &[Posting]) -> Option<shared::ids::TenantId> {
+    let first = jobs.first()?.tenant.id;
+    jobs.iter().all(|job| job.tenant.id == first).then_some(first)
+}
