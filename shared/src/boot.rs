@@ -111,6 +111,7 @@ fn tenant_service(
 ) -> strongroom_proto::tenants::v1::tenant_service_server::TenantServiceServer<TenantRpc> {
     strongroom_proto::tenants::v1::tenant_service_server::TenantServiceServer::new(rpc)
         .max_decoding_message_size(limit)
+        .max_encoding_message_size(limit)
 }
 
 fn outcome_service(
@@ -119,6 +120,7 @@ fn outcome_service(
 ) -> strongroom_proto::outcomes::v1::outcome_service_server::OutcomeServiceServer<OutcomeRpc> {
     strongroom_proto::outcomes::v1::outcome_service_server::OutcomeServiceServer::new(rpc)
         .max_decoding_message_size(limit)
+        .max_encoding_message_size(limit)
 }
 
 /// Waits for the database, however long it takes, and checks the schema. False on shutdown.

@@ -25,6 +25,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// How eagerly the ledger is told again.
 #[derive(Debug, Clone, clap::Args)]
+// Several structs of this name are flattened into one command line.
 #[group(skip)]
 #[command(next_help_heading = "Reconciler")]
 pub struct Config {
@@ -38,7 +39,12 @@ pub struct Config {
     #[arg(long, env = "STRONGROOM_RECONCILE_TIMEOUT", default_value = "5", value_parser = seconds)]
     pub reconcile_timeout: Duration,
     /// Deliveries at once
-    #[arg(long, env = "STRONGROOM_RECONCILE_BATCH", default_value_t = 16)]
+    #[arg(
+        long,
+        env = "STRONGROOM_RECONCILE_BATCH",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=1_000)
+    )]
     pub reconcile_batch: u16,
 }
 

@@ -68,7 +68,8 @@ fn failed(error: &str, code: ExitCode) -> ExitCode {
 async fn command(cli: Cli) -> Result<(), Error> {
     if let Some(Command::Token(arguments)) = cli.command {
         let token = token::sign(&Keys::open(&cli.options.state)?, arguments)?;
-        return writeln!(std::io::stdout(), "{token}").map_err(Error::file("standard output".as_ref()));
+        return writeln!(std::io::stdout(), "{token}")
+            .map_err(Error::file("standard output".as_ref()));
     }
     // Once for the process: all services report through it.
     let telemetry = Telemetry::start("suite", &cli.telemetry)?;

@@ -33,9 +33,16 @@ impl Interceptor for Bearer {
     }
 }
 
+impl Bearer {
+    fn api(self, address: SocketAddr) -> Result<Api, Error> {
+        Ok(InterceptedService::new(channel(address)?, self))
+    }
+}
+
 /// The clients of one caller. Nothing is connected before the first call.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    bearer: Bearer,
     /// Customers.
     pub customers: CustomerServiceClient<Api>,
     /// Accounts.
@@ -58,10 +65,11 @@ impl Clients {
         let invalid = |_| Error::Token("it is not ASCII".to_owned());
         let bearer = token.map(|token| format!("Bearer {token}").parse().map_err(invalid));
         let bearer = Bearer(bearer.transpose()?);
-        let api = |address| Ok::<_, Error>(InterceptedService::new(channel(address)?, bearer.clone()));
+        let api = |address| bearer.clone().api(address);
         let (accounts, records) = (api(at.accounts)?, api(at.records)?);
         let transactions = api(at.transactions)?;
         Ok(Self {
+            bearer,
             customers: CustomerServiceClient::new(accounts.clone()),
             accounts: AccountServiceClient::new(accounts.clone()),
             accounts_outcomes: OutcomeServiceClient::new(accounts),
@@ -70,6 +78,11 @@ impl Clients {
             balances: BalanceServiceClient::new(transactions.clone()),
             transactions_outcomes: OutcomeServiceClient::new(transactions),
         })
+    }
+
+    /// The way to any service for clients that are not here.
+    pub fn api(&self, address: SocketAddr) -> Result<Api, Error> {
+        self.bearer.clone().api(address)
     }
 }
 

@@ -145,9 +145,7 @@ async fn migrate_one(place: &Place, progress: &Progress) -> Result<(), Error> {
         let owner = owner.clone();
         move || match migrate(&owner, schema.name, schema) {
             Err(MigrateError::Connect(reason)) => Ok(Err(reason.to_string())),
-            other => other
-                .map(Ok)
-                .map_err(|source| Error::Migrate { schema: schema.name, source }),
+            other => other.map(Ok).map_err(|source| Error::Migrate { schema: schema.name, source }),
         }
     })
     .await

@@ -33,9 +33,10 @@ pub(crate) fn ready(
         Some(_) => None,
     };
     let total = s(progress.total());
-    let written = writeln!(out, "{GOOD}strongroom is ready{GOOD:#} in {total} {DIM}({steps}){DIM:#}")
-        .and_then(|()| table(out, suite))
-        .and_then(|()| callers(out, suite, options, token.as_deref()));
+    let written =
+        writeln!(out, "{GOOD}strongroom is ready{GOOD:#} in {total} {DIM}({steps}){DIM:#}")
+            .and_then(|()| table(out, suite))
+            .and_then(|()| callers(out, suite, options, token.as_deref()));
     // A closed pipe is no reason to stop serving.
     if let Err(error) = written {
         tracing::warn!(%error, "standard output is closed");
@@ -73,7 +74,10 @@ fn callers(
     let default = DEFAULT_TENANT.uuid();
     writeln!(out)?;
     if options.is_development() {
-        writeln!(out, "  Without a token, callers on this machine are \"dev\" in tenant {default}.")?;
+        writeln!(
+            out,
+            "  Without a token, callers on this machine are \"dev\" in tenant {default}."
+        )?;
     }
     let mut header = "";
     if let Some(token) = token {

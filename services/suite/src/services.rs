@@ -111,11 +111,7 @@ fn accounts_config(
     Ok(config)
 }
 
-fn records_config(
-    options: &Options,
-    keys: &Keys,
-    place: &Place,
-) -> Result<records::Config, Error> {
+fn records_config(options: &Options, keys: &Keys, place: &Place) -> Result<records::Config, Error> {
     let kek = keys.kek();
     let mut config: records::Config =
         configuration("records", &["--kek-file", &kek.to_string_lossy()])?;

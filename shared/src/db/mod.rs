@@ -183,7 +183,7 @@ impl Db {
             Ok(connection) => connection,
             Err(error) => return Step::Failed(error.into()),
         };
-        let Some(begin) = unit::begin_sql(mode, scope, &self.config) else {
+        let Some(begin) = unit::begin(mode, scope, &self.config) else {
             return Step::Failed(DbError::Deadline.into());
         };
         let f = Arc::clone(f);

@@ -32,6 +32,10 @@ pub struct Config {
     /// Seconds that a transaction may be idle before Postgres ends it
     #[arg(long, env = "STRONGROOM_IDLE_TIMEOUT", default_value = "5", value_parser = seconds)]
     pub idle_in_transaction_timeout: Duration,
+    /// Keep prepared statements on their connections; not behind a pooler that hands a connection to
+    /// another session after each transaction
+    #[arg(long, env = "STRONGROOM_PREPARED", default_value_t = true, action = clap::ArgAction::Set)]
+    pub prepared_statements: bool,
     /// Times that a unit of work is repeated when concurrent work undid it
     #[arg(long = "db-retries", env = "STRONGROOM_DB_RETRIES", default_value_t = 8)]
     pub retries: u32,

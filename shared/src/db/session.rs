@@ -68,7 +68,7 @@ impl Session {
             Ok(conn) => conn,
             Err(error) => return Step::Failed(DbError::Unavailable(error.to_string()).into()),
         };
-        let Some(begin) = unit::begin_sql(Mode::Write, scope, &self.config) else {
+        let Some(begin) = unit::begin(Mode::Write, scope, &self.config) else {
             self.conn = Some(conn);
             return Step::Failed(DbError::Deadline.into());
         };

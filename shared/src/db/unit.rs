@@ -1,6 +1,6 @@
 //! One attempt at one unit of work, on the blocking thread that has the connection.
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager};
 use diesel::{Connection, PgConnection};
 
 use super::{Config, DbError, Scope, UnitError};
@@ -22,9 +22,15 @@ pub(super) enum Step<T, E> {
     Dead,
 }
 
+/// How a transaction begins.
+pub(super) struct Begin {
+    sql: String,
+    prepared: bool,
+}
+
 /// BEGIN with all that holds for this transaction alone, as one round trip; `None` once the
 /// deadline has passed. The tenant is a UUID, so there is nothing to quote.
-pub(super) fn begin_sql(mode: Mode, scope: Scope, config: &Config) -> Option<String> {
+pub(super) fn begin(mode: Mode, scope: Scope, config: &Config) -> Option<Begin> {
     let remaining = scope.deadline.remaining();
     if remaining.is_zero() {
         return None;
@@ -37,20 +43,24 @@ pub(super) fn begin_sql(mode: Mode, scope: Scope, config: &Config) -> Option<Str
     let lock_ms = remaining.min(config.lock_timeout).as_millis().max(1);
     let idle_ms = config.idle_in_transaction_timeout.as_millis().max(1);
     let tenant = scope.tenant.map(|tenant| tenant.uuid().to_string()).unwrap_or_default();
-    Some(format!(
+    let sql = format!(
         "{begin}; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; \
          SET LOCAL strongroom.tenant = '{tenant}'"
-    ))
+    );
+    Some(Begin { sql, prepared: config.prepared_statements })
 }
 
 /// Begins, runs, and commits or rolls back.
 pub(super) fn execute<T, E: UnitError>(
     conn: &mut PgConnection,
-    begin: &str,
+    begin: &Begin,
     f: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Step<T, E> {
-    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(conn, begin) {
+    if !begin.prepared {
+        conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+    }
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(conn, &begin.sql) {
         return match DbError::from(error) {
             DbError::Closed => Step::Dead,
             other => Step::Failed(other.into()),

@@ -256,3 +256,25 @@ async fn a_read_cannot_write_and_sees_one_moment() {
     assert_eq!((before, after), (0, 0));
     assert_eq!(count(&db, tenant).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn prepared_statements_can_be_switched_off_for_a_pooler() {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = Integer)]
+        count: i32,
+    }
+    let database = database().await;
+    let tenant = database.tenant();
+    for (prepared, expected) in [("true", true), ("false", false)] {
+        let db = small(&database, &["--pool-size", "1", "--prepared-statements", prepared]);
+        db.read("typed", scope(tenant), |conn| Ok::<_, DbError>(shared::tenants::all(conn)?))
+            .await
+            .unwrap();
+        let left = db.read("left", scope(tenant), |conn| {
+            let count = "SELECT count(*)::integer AS count FROM pg_prepared_statements";
+            Ok::<_, DbError>(diesel::sql_query(count).get_result::<Count>(conn)?.count)
+        });
+        assert_eq!(left.await.unwrap() > 0, expected);
+    }
+}

@@ -62,8 +62,12 @@ impl Rpc {
     /// The services as routes.
     pub(crate) fn routes(self) -> Routes {
         let limit = self.message_bytes_max;
-        let accounts = AccountServiceServer::new(self.clone()).max_decoding_message_size(limit);
-        let customers = CustomerServiceServer::new(self).max_decoding_message_size(limit);
+        let accounts = AccountServiceServer::new(self.clone())
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        let customers = CustomerServiceServer::new(self)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
         Routes::new(accounts).add_service(customers)
     }
 

@@ -1,5 +1,7 @@
 //! `ledger_intents`: what the ledger shall know of an account, kept until the ledger has it.
 
+use diesel::dsl::AsSelect;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use shared::ids::TenantId;
 use shared::outcome;
@@ -90,20 +92,23 @@ pub(crate) fn take_due(
     until: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<Intent>> {
-    let due: Vec<Intent> = ledger_intents::table
-        .filter(ledger_intents::tenant_id.eq(tenant))
-        .filter(ledger_intents::state.eq(PENDING))
-        .filter(ledger_intents::due_time.le(now))
-        .order(ledger_intents::due_time)
-        .limit(limit)
-        .select(Intent::as_select())
-        .for_update()
-        .skip_locked()
-        .load(conn)?;
+    let due: Vec<Intent> = due(tenant, now, limit).for_update().skip_locked().load(conn)?;
     for intent in &due {
         put_off(conn, tenant, intent, until)?;
     }
     Ok(due)
+}
+
+/// Only what is PENDING is ever due.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn due(tenant: TenantId, now: Timestamp, limit: i64) -> _ {
+    let row: AsSelect<Intent, Pg> = Intent::as_select();
+    ledger_intents::table
+        .filter(ledger_intents::tenant_id.eq(tenant))
+        .filter(ledger_intents::due_time.le(now))
+        .order(ledger_intents::due_time)
+        .limit(limit)
+        .select(row)
 }
 
 /// Says when the reconciler tries next.
@@ -132,7 +137,45 @@ pub(crate) fn acknowledge(
         .filter(ledger_intents::account_id.eq(intent.account_id))
         .filter(ledger_intents::version.le(intent.version))
         .filter(ledger_intents::state.eq(PENDING))
-        .set((ledger_intents::state.eq(ACKNOWLEDGED), ledger_intents::acknowledge_time.eq(now)))
+        .set((
+            ledger_intents::state.eq(ACKNOWLEDGED),
+            ledger_intents::due_time.eq(None::<Timestamp>),
+            ledger_intents::acknowledge_time.eq(now),
+        ))
         .execute(conn)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+    use shared::testing::TestDatabase;
+
+    use super::*;
+    use crate::SERVICE;
+    use crate::store::explain::plan;
+
+    /// One account in four hundred is not registered yet.
+    const FILL: &str = "
+        SET strongroom.tenant = '{tenant}';
+        INSERT INTO accounts
+            SELECT '{tenant}', lpad(to_hex(n), 32, '0')::uuid, NULL, 'x', 'EUR', 2, '', 0, 2, 1,
+                   now(), now()
+            FROM generate_series(1, 4000) n;
+        INSERT INTO ledger_intents
+            SELECT '{tenant}', id, 1, CASE pending WHEN true THEN 1 ELSE 2 END, 'x', id::text, 0,
+                   CASE pending WHEN true THEN now() END, now()
+            FROM (SELECT id, row_number() OVER () % 400 = 0 AS pending FROM accounts) a;
+        ANALYZE ledger_intents;";
+
+    #[test]
+    fn what_is_due_is_found_without_what_is_done() {
+        let database = TestDatabase::new(SERVICE.schema);
+        let tenant = database.tenant();
+        let fill = FILL.replace("{tenant}", &tenant.uuid().to_string());
+        database.owner().batch_execute(&fill).unwrap();
+        let plan = plan(&database, tenant, due(tenant, Timestamp::from_micros(1), 16));
+        assert!(plan.contains("using ledger_intents_due "), "{plan}");
+        assert!(plan.contains("due_time <="), "{plan}");
+    }
 }

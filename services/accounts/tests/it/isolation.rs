@@ -3,11 +3,11 @@
 use diesel::connection::SimpleConnection as _;
 use shared::problem::Reason;
 use shared::testing::refusal;
-use strongroom_proto::accounts::v1 as wire;
+use strongroom_proto::accounts::v1::{self as wire, CreateCustomerRequest};
 use strongroom_proto::records::v1::RecordView;
 use tonic::{Response, Status};
 
-use crate::setup::{Client, World, new_account, new_customer};
+use crate::setup::{Client, World, eventually, new_account, new_customer};
 
 fn assert_not_found<T: std::fmt::Debug>(answer: Result<T, Status>, name: &str) {
     let (reason, _, figures) = refusal(&answer.unwrap_err());
@@ -96,9 +96,12 @@ async fn a_tenant_that_is_read_only_is_read() {
         frozen
     });
     let mut client = world.client_of(frozen, &["*"]);
+    let check = CreateCustomerRequest { validate_only: true, ..new_customer() };
+    // A change of a tenant takes a moment to be seen.
+    let refused =
+        eventually("the change", async || client.create_customer(check.clone()).await.err()).await;
+    assert_eq!(refusal(&refused).0, Reason::TenantState);
     let nobody = "customers/00000000-0000-7000-8000-00000000000a";
     assert_not_found(client.get_customer(nobody).await, nobody);
     assert!(client.list(0, "", "").await.unwrap().accounts.is_empty());
-    let refused = client.create_customer(new_customer()).await.unwrap_err();
-    assert_eq!(refusal(&refused).0, Reason::TenantState);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::RunQueryDsl as _;
 use futures_util::future::join_all;
 use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
@@ -32,6 +33,22 @@ fn chosen_account(customer: &str) -> (wire::CreateAccountRequest, String) {
     let id = Uuid::now_v7().to_string();
     let name = format!("accounts/{id}");
     (wire::CreateAccountRequest { account_id: id, ..new_account(customer) }, name)
+}
+
+/// How many intents the ledger has not acknowledged.
+fn undelivered(world: &World) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let schema = &world.database.name;
+    let count = format!("SELECT count(*) FROM {schema}.ledger_intents WHERE state = 1");
+    tokio::task::block_in_place(|| {
+        let mut admin = world.database.admin();
+        let count: Count = diesel::sql_query(count).get_result(&mut admin).unwrap();
+        count.count
+    })
 }
 
 async fn opened(client: &mut Client, name: &str) -> wire::Account {
@@ -204,6 +221,7 @@ async fn the_reconciler_opens_what_the_ledger_missed() {
         assert_eq!(repeated.into_inner(), account);
     }
     assert_eq!(world.peers.registered().len(), 20);
+    assert_eq!(undelivered(&world), 0, "the reconciler has nothing left to do");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,8 +39,12 @@ pub(crate) struct Rpc {
 impl Rpc {
     /// The services as routes, with messages up to `limit` bytes.
     pub(crate) fn routes(self, limit: usize) -> Routes {
-        let records = RecordServiceServer::new(self.clone()).max_decoding_message_size(limit);
-        let subjects = SubjectServiceServer::new(self).max_decoding_message_size(limit);
+        let records = RecordServiceServer::new(self.clone())
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        let subjects = SubjectServiceServer::new(self)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
         Routes::new(records).add_service(subjects)
     }
 

@@ -66,12 +66,15 @@ impl Story<'_> {
         for (index, (name, born)) in people.into_iter().enumerate() {
             const METHOD: &str = "CustomerService.CreateCustomer";
             let request_id = self.request_id(&format!("customer-{index}"));
-            self.out.call(METHOD, &[
-                ("kind", "PERSON".to_owned()),
-                ("profile.full_name", name.to_owned()),
-                ("profile.birth_date", born.to_owned()),
-                ("request_id", request_id.clone()),
-            ])?;
+            self.out.call(
+                METHOD,
+                &[
+                    ("kind", "PERSON".to_owned()),
+                    ("profile.full_name", name.to_owned()),
+                    ("profile.birth_date", born.to_owned()),
+                    ("request_id", request_id.clone()),
+                ],
+            )?;
             let profile = accounts::Profile {
                 full_name: name.to_owned(),
                 birth_date: born.to_owned(),
@@ -108,13 +111,19 @@ impl Story<'_> {
         for (index, (customer, product, class)) in wanted.into_iter().enumerate() {
             const METHOD: &str = "AccountService.CreateAccount";
             let request_id = self.request_id(&format!("account-{index}"));
-            self.out.call(METHOD, &[
-                ("customer", if index == 0 { "none: the house".into() } else { customer.clone() }),
-                ("product", product.to_owned()),
-                ("class", word(class.as_str_name(), "ACCOUNT_CLASS_")),
-                ("currency", "EUR".to_owned()),
-                ("request_id", request_id.clone()),
-            ])?;
+            self.out.call(
+                METHOD,
+                &[
+                    (
+                        "customer",
+                        if index == 0 { "none: the house".into() } else { customer.clone() },
+                    ),
+                    ("product", product.to_owned()),
+                    ("class", word(class.as_str_name(), "ACCOUNT_CLASS_")),
+                    ("currency", "EUR".to_owned()),
+                    ("request_id", request_id.clone()),
+                ],
+            )?;
             let account = accounts::Account {
                 customer,
                 product: product.to_owned(),
@@ -144,12 +153,15 @@ impl Story<'_> {
         )?;
         let [house, ada, _] = told.accounts.clone();
         let request_id = self.request_id("deposit");
-        self.out.call(METHOD, &[
-            ("type", "DEPOSIT".to_owned()),
-            ("entries[0]", format!("DEBIT   250.00 EUR  {house}")),
-            ("entries[1]", format!("CREDIT  250.00 EUR  {ada}")),
-            ("request_id", request_id.clone()),
-        ])?;
+        self.out.call(
+            METHOD,
+            &[
+                ("type", "DEPOSIT".to_owned()),
+                ("entries[0]", format!("DEBIT   250.00 EUR  {house}")),
+                ("entries[1]", format!("CREDIT  250.00 EUR  {ada}")),
+                ("request_id", request_id.clone()),
+            ],
+        )?;
         let entry = |account, direction: transactions::Direction| transactions::Entry {
             account,
             direction: direction.into(),
@@ -166,8 +178,7 @@ impl Story<'_> {
             request_id,
             ..transactions::CreateTransactionRequest::default()
         };
-        let posted =
-            given(METHOD, self.clients.transactions.create_transaction(request).await)?;
+        let posted = given(METHOD, self.clients.transactions.create_transaction(request).await)?;
         self.posted(&posted, ["250.00 EUR", "250.00 EUR"])?;
         told.transactions[0] = posted.name;
         Ok(())
@@ -223,10 +234,8 @@ impl Story<'_> {
         let replayed = metadata.as_ref().and_then(|all| all.get("strongroom-replayed"));
         let replayed = replayed.and_then(|value| value.to_str().ok()).unwrap_or("no").to_owned();
         let posted = given(METHOD, answer)?;
-        self.out.answer(&[
-            ("name", posted.name.clone()),
-            ("strongroom-replayed", replayed.clone()),
-        ])?;
+        self.out
+            .answer(&[("name", posted.name.clone()), ("strongroom-replayed", replayed.clone())])?;
         check("the mark of a repeat", replayed, "true")?;
         check("the repeated transaction", posted.name, &told.transactions[1])
     }
@@ -239,13 +248,16 @@ impl Story<'_> {
         )?;
         let subject = told.customers[0].replace("customers/", "subjects/");
         let request_id = self.request_id("record");
-        self.out.call(METHOD, &[
-            ("subject", subject.clone()),
-            ("type", "kyc-file".to_owned()),
-            ("content_type", "application/json".to_owned()),
-            ("content", DOCUMENT.to_owned()),
-            ("request_id", request_id.clone()),
-        ])?;
+        self.out.call(
+            METHOD,
+            &[
+                ("subject", subject.clone()),
+                ("type", "kyc-file".to_owned()),
+                ("content_type", "application/json".to_owned()),
+                ("content", DOCUMENT.to_owned()),
+                ("request_id", request_id.clone()),
+            ],
+        )?;
         let record = records::Record {
             subject,
             r#type: "kyc-file".to_owned(),
@@ -327,12 +339,15 @@ impl Story<'_> {
             request_id: self.request_id(id),
             ..transactions::CreateTransferRequest::default()
         };
-        self.out.call("TransactionService.CreateTransfer", &[
-            ("from", request.from.clone()),
-            ("to", request.to.clone()),
-            ("amount", money(request.amount.as_ref())),
-            ("request_id", request.request_id.clone()),
-        ])?;
+        self.out.call(
+            "TransactionService.CreateTransfer",
+            &[
+                ("from", request.from.clone()),
+                ("to", request.to.clone()),
+                ("amount", money(request.amount.as_ref())),
+                ("request_id", request.request_id.clone()),
+            ],
+        )?;
         Ok(request)
     }
 
@@ -362,10 +377,9 @@ impl Story<'_> {
 }
 
 fn given<T>(method: &'static str, answer: Result<Response<T>, Status>) -> Result<T, DemoError> {
-    answer.map(Response::into_inner).map_err(|status| DemoError::Refused {
-        method,
-        message: Refusal::from(&status).line(),
-    })
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| DemoError::Refused { method, message: Refusal::from(&status).line() })
 }
 
 fn eur(amount: &str) -> Money {

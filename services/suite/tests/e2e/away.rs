@@ -41,7 +41,8 @@ fn without_accounts_the_ledger_goes_on() {
     run(async {
         let trio = Trio::start(&[]).await;
         let clients = trio.newcomer();
-        let (house, known) = (source(&clients).await, open(&clients, AccountClass::Liability).await);
+        let (house, known) =
+            (source(&clients).await, open(&clients, AccountClass::Liability).await);
         // An account that accounts has, and that has not reached the ledger.
         trio.to_transactions.set(Fault::Cut);
         let request = account(AccountClass::Liability);

@@ -51,10 +51,7 @@ fn a_thousand_transfers_at_once_leave_the_books_right() {
 
 /// Repeats a transfer as callers should until it is decided: true where it was posted, false where
 /// the account had too little.
-pub(crate) async fn settle(
-    clients: Clients,
-    request: transactions::CreateTransferRequest,
-) -> bool {
+pub(crate) async fn settle(clients: Clients, request: transactions::CreateTransferRequest) -> bool {
     for _ in 0..100 {
         match send(&clients, request.clone()).await {
             Ok(_) => return true,

@@ -97,8 +97,7 @@ fn one_trace_runs_through_all_services_to_sql() {
             spans.get(&parent)
         };
         let below = |span: &SpanData, above: &str| {
-            std::iter::successors(Some(span), |span| parent(span))
-                .any(|span| span.name == above)
+            std::iter::successors(Some(span), |span| parent(span)).any(|span| span.name == above)
         };
         for span in spans.values() {
             parent(span);

@@ -48,10 +48,8 @@ impl Trio {
         FileProvider::create(&kek).unwrap();
         let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         let (kek, jwks) = (text(kek), text(issuer.workload_jwks()));
-        let (own, own_too) = (
-            text(issuer.workload_key("accounts")),
-            text(issuer.workload_key("transactions")),
-        );
+        let (own, own_too) =
+            (text(issuer.workload_key("accounts")), text(issuer.workload_key("transactions")));
         let peers = [&to_accounts, &to_records, &to_transactions];
         let [accounts_peer, records_peer, transactions_peer] =
             peers.map(|proxy| proxy.address.to_string());
@@ -89,11 +87,8 @@ impl Trio {
             })
             .await,
         ];
-        let at = Addresses {
-            accounts: accounts_at,
-            records: records_at,
-            transactions: transactions_at,
-        };
+        let at =
+            Addresses { accounts: accounts_at, records: records_at, transactions: transactions_at };
         Self {
             at,
             to_records,

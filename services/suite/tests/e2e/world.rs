@@ -30,6 +30,8 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 pub(crate) struct World {
     pub(crate) at: Addresses,
     signer: Signer,
+    /// With the key of the accounts service.
+    pub(crate) accounts_signer: Signer,
     _suite: Suite,
 }
 
@@ -50,9 +52,11 @@ async fn boot() -> World {
     options.server.default_deadline = std::time::Duration::from_secs(60);
     let suite = start(&options, prometheus::Registry::new(), &Progress::silent()).await.unwrap();
     let signer = suite.keys.issuer().unwrap();
+    let pem = std::fs::read_to_string(state.join("keys/accounts.pem")).unwrap();
+    let accounts_signer = Signer::from_pem("accounts", &pem).unwrap();
     // Read at the start and not needed any more: nothing is left behind.
     std::fs::remove_dir_all(state.join("keys")).unwrap();
-    World { at: suite.addresses, signer, _suite: suite }
+    World { at: suite.addresses, signer, accounts_signer, _suite: suite }
 }
 
 /// Options for a suite that nobody else meets and that leaves nothing behind.

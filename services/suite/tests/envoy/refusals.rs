@@ -55,7 +55,7 @@ pub(crate) async fn by_the_services(http: &Http, home: &Home, books: &Books) {
     chosen.header("strongroom-tenant", DEFAULT_TENANT.uuid().to_string()).ok().await;
 
     // Within Envoy's limit, and above the services' own.
-    let large = json!({"subject": books.customer, "content": "A".repeat(5 << 20)});
+    let large = json!({"type": "a".repeat(5 << 20)});
     let (status, _) = http.post("/v1/records", large).refused(429, "MESSAGE_TOO_LARGE").await;
     assert_eq!(status["code"], 8);
 }
@@ -74,7 +74,7 @@ pub(crate) async fn by_envoy(http: &Http, books: &Books) {
         http.get(target).refused(404, "METHOD_UNKNOWN").await;
     }
     http.post(&account, json!({})).refused(404, "METHOD_UNKNOWN").await;
-    let large = json!({"content": "A".repeat(7 << 20)});
+    let large = json!({"type": "a".repeat(7 << 20)});
     http.post("/v1/records", large).refused(413, "MESSAGE_TOO_LARGE").await;
 
     // Nobody is asked by chance where every service could be.

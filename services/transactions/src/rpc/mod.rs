@@ -41,10 +41,20 @@ impl Rpc {
     pub(crate) fn routes(self, limit: usize) -> Routes {
         Routes::default()
             .add_service(
-                TransactionServiceServer::new(self.clone()).max_decoding_message_size(limit),
+                TransactionServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
             )
-            .add_service(LedgerServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(BalanceServiceServer::new(self).max_decoding_message_size(limit))
+            .add_service(
+                LedgerServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
+            .add_service(
+                BalanceServiceServer::new(self)
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
     }
 }
 

@@ -1,10 +1,6 @@
 //! The plans of lists, behind the policies and as the runtime role.
 
 use diesel::connection::SimpleConnection as _;
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::Text;
 use shared::money::Currency;
 use shared::testing::TestDatabase;
 use shared::time::Timestamp;
@@ -12,23 +8,7 @@ use shared::time::Timestamp;
 use super::page;
 use crate::SERVICE;
 use crate::domain::{AccountFilter, AccountId, AccountState, CustomerId, Holder, Position};
-
-/// Asks how a query would run.
-#[derive(QueryId)]
-struct Explain<Q>(Q);
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN (COSTS OFF) ");
-        self.0.walk_ast(out)
-    }
-}
-
-impl<Q> Query for Explain<Q> {
-    type SqlType = Text;
-}
-
-impl<Q> RunQueryDsl<PgConnection> for Explain<Q> {}
+use crate::store::explain::plan;
 
 /// Four thousand accounts of four hundred customers; one in a hundred is CHF, one is PENDING.
 const FILL: &str = "
@@ -51,9 +31,6 @@ fn every_list_has_its_index() {
         owner.batch_execute(&FILL.replace("{tenant}", &tenant.uuid().to_string())).unwrap();
     }
     owner.batch_execute("ANALYZE customers, accounts").unwrap();
-    let mut runtime = database.runtime();
-    let scope = format!("SET strongroom.tenant = '{}'", tenant.uuid());
-    runtime.batch_execute(&scope).unwrap();
 
     let all = AccountFilter::default;
     let customer = CustomerId::from_uuid(uuid::Uuid::from_u128(7));
@@ -68,9 +45,7 @@ fn every_list_has_its_index() {
         (AccountFilter { product: Some("product-7".to_owned()), ..all() }, "accounts_product"),
     ] {
         for after in [None, Some(after)] {
-            let query = Explain(page(tenant, &filter, after, 51));
-            let plan: Vec<String> = query.load(&mut runtime).unwrap();
-            let plan = plan.join("\n");
+            let plan = plan(&database, tenant, page(tenant, &filter, after, 51));
             assert!(plan.contains(&format!("using {index} ")), "{filter:?}\n{plan}");
             assert!(!plan.contains("Seq Scan"), "{filter:?}\n{plan}");
             if after.is_some() {
