@@ -16,7 +16,8 @@ pub enum Scope {
 }
 
 /// Permissions as a token carries them: "accounts.customers.create", "accounts.*" or "*", for the
-/// whole tenant, or with ":own" behind it for what the principal's own customer holds.
+/// whole tenant, or with ":own" behind it for what the principal's own customer holds. "*" is
+/// everything inside a tenant; the administration of tenants is granted by name ("tenants.*").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grants(Vec<String>);
@@ -41,7 +42,7 @@ impl Grants {
 
 fn matches(pattern: &str, permission: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some("") => true,
+        Some("") => !permission.starts_with("tenants."),
         Some(prefix) => prefix.ends_with('.') && permission.starts_with(prefix),
         None => pattern == permission,
     }
@@ -88,6 +89,15 @@ mod tests {
         assert_eq!(grants.scope("transactions.balances.get"), Some(Scope::Own));
         assert_eq!(Grants::new(["acc*"]).scope("accounts.customers.create"), None);
         assert_eq!(Grants::default().scope("accounts.customers.create"), None);
+    }
+
+    #[test]
+    fn everything_inside_a_tenant_is_not_the_administration_of_tenants() {
+        let grants = Grants::new(["*"]);
+        assert_eq!(grants.scope("accounts.customers.create"), Some(Scope::Tenant));
+        assert_eq!(grants.scope("tenants.tenants.create"), None);
+        let grants = Grants::new(["tenants.*"]);
+        assert_eq!(grants.scope("tenants.tenants.create"), Some(Scope::Tenant));
     }
 
     #[test]

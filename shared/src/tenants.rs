@@ -74,24 +74,35 @@ impl TenantState {
 }
 
 /// The secret of one tenant, from which the keys of its hashes and page tokens are derived.
-pub struct TenantKey([u8; 32]);
+pub struct TenantKey {
+    secret: hkdf::Prk,
+    request_hash: hmac::Key,
+}
 
 impl TenantKey {
     /// The key with these bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"strongroom").extract(&bytes);
+        let request_hash = derive(&secret, "request-hash/1");
+        Self { secret, request_hash }
     }
 
     /// A key for one use (HKDF, RFC 5869).
-    #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "see the message")]
     pub fn derive(&self, label: &str) -> hmac::Key {
-        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"strongroom").extract(&self.0);
-        hmac::Key::from(
-            secret
-                .expand(&[label.as_bytes()], hmac::HMAC_SHA256)
-                .expect("the length of a SHA-256 key is a length that HKDF can give"),
-        )
+        derive(&self.secret, label)
     }
+
+    /// The key of request hashes: derived once, because every write needs it.
+    pub(crate) fn request_hash(&self) -> &hmac::Key {
+        &self.request_hash
+    }
+}
+
+#[expect(clippy::expect_used, reason = "see the message")]
+fn derive(secret: &hkdf::Prk, label: &str) -> hmac::Key {
+    let info = [label.as_bytes()];
+    let key = secret.expand(&info, hmac::HMAC_SHA256);
+    hmac::Key::from(key.expect("the length of a SHA-256 key is a length that HKDF can give"))
 }
 
 impl std::fmt::Debug for TenantKey {

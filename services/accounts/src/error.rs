@@ -53,10 +53,12 @@ impl From<Error> for Problem {
             Error::IdTaken(name) => {
                 Self::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
             }
-            Error::NotAllowed(refused) => {
-                Self::new(Reason::InvalidTransition, format!("Refused: {refused}."))
-                    .figure("state", refused.state)
-                    .figure("allowed", refused.allowed.join(", "))
+            Error::NotAllowed(NotAllowed { what, state, allowed }) => {
+                let would = allowed.join(" or ");
+                let message = format!("The {what} is {state}, and would have to be {would}.");
+                Self::new(Reason::InvalidTransition, message)
+                    .figure("state", state)
+                    .figure("allowed", allowed.join(", "))
             }
             Error::Unreadable(error) => {
                 tracing::error!(%error, "a profile cannot be given");

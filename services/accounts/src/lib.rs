@@ -1,7 +1,8 @@
 //! Customers and the accounts that they hold.
 //!
-//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/` (SQL).
-//! What also needs a peer is stored as PENDING first, and finished by a repeat or by the reconciler.
+//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/`
+//! (SQL). What also needs a peer is stored as PENDING first, and finished by the call, by a repeat
+//! of it, or by the reconciler.
 
 mod clients;
 mod config;

@@ -46,12 +46,11 @@ impl Database {
             return Ok(given);
         }
         let password = keys.role_password()?;
-        let (admin, cluster) = match &options.databases.database_url {
-            Some(url) => (url.clone(), None),
-            None => {
-                let cluster = progress.step("Postgres", bring_up(options, progress)).await?;
-                (cluster.url().to_owned(), Some(cluster))
-            }
+        let (admin, cluster) = if let Some(url) = &options.databases.database_url {
+            (url.clone(), None)
+        } else {
+            let cluster = progress.step("Postgres", bring_up(options, progress)).await?;
+            (cluster.url().to_owned(), Some(cluster))
         };
         progress.step("roles", make_roles(&admin, &password, progress)).await?;
         let place = |schema: Schema| {

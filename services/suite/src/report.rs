@@ -50,7 +50,7 @@ fn table(out: &mut impl Write, suite: &Suite) -> io::Result<()> {
         writeln!(out, "  {service:<14}{contract:<23}{admin}")
     };
     writeln!(out)?;
-    writeln!(out, "{DIM}  {:<14}{:<23}{}{DIM:#}", "service", "gRPC", "metrics and health")?;
+    writeln!(out, "{DIM}  {:<14}{:<23}metrics and health{DIM:#}", "service", "gRPC")?;
     for (service, at, admin) in [
         ("accounts", at.accounts, admin.accounts),
         ("records", at.records, admin.records),
@@ -72,6 +72,9 @@ fn callers(
 ) -> io::Result<()> {
     let accounts = suite.addresses.accounts;
     let default = DEFAULT_TENANT.uuid();
+    // Cargo says that it is there.
+    let from_cargo = std::env::var_os("CARGO").is_some();
+    let command = if from_cargo { "cargo run --" } else { "strongroom" };
     writeln!(out)?;
     if options.is_development() {
         writeln!(
@@ -83,7 +86,7 @@ fn callers(
     if let Some(token) = token {
         writeln!(out, "  A token with every permission in that tenant, for a day:")?;
         writeln!(out, "\n{token}\n")?;
-        writeln!(out, "  More: strongroom token --help")?;
+        writeln!(out, "  More: {command} token --help")?;
         if !options.is_development() {
             header = "-H \"authorization: Bearer $TOKEN\" ";
         }
@@ -94,7 +97,7 @@ fn callers(
         "        grpcurl -plaintext {header}{accounts} \
          strongroom.accounts.v1.AccountService/ListAccounts"
     )?;
-    writeln!(out, "        strongroom demo")?;
+    writeln!(out, "        {command} demo")?;
     writeln!(out, "  Stop: Ctrl-C")?;
     out.flush()
 }

@@ -52,7 +52,7 @@ pub async fn start(
             error = services.ended() => Err(error),
         }
     };
-    progress.step("services", ready).await?;
+    progress.step("services", Box::pin(ready)).await?;
     let postgres = database.folder();
     let cluster = database.cluster.take();
     Ok(Suite { addresses, admin_addresses, keys, postgres, services, cluster })

@@ -57,9 +57,9 @@ impl Services {
             // The admin server goes on during the drain: that is when it is looked at.
             let admin = CancellationToken::new();
             let admin_task = tokio::spawn(serve_admin(door.admin, registry, admin.clone()));
-            let _stop = admin.drop_guard();
+            let stop = admin.drop_guard();
             let served = serve(door.contract, config, Clock::system(), shutdown).await;
-            drop(_stop);
+            drop(stop);
             let _ = admin_task.await;
             (service, served)
         });

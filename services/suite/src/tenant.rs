@@ -78,10 +78,7 @@ async fn create(
         });
         request.set_timeout(TIMEOUT);
         request.metadata_mut().insert("authorization", bearer.clone());
-        let status = match client.create_tenant(request).await {
-            Ok(_) => return Ok(()),
-            Err(status) => status,
-        };
+        let Err(status) = client.create_tenant(request).await else { return Ok(()) };
         match status.code() {
             // It has got another name meanwhile.
             Code::AlreadyExists => return Ok(()),

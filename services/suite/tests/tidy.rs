@@ -1,6 +1,8 @@
 //! The rules of the house that no compiler knows: who may depend on whom, how long things may be,
 //! what may stand where.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

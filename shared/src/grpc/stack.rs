@@ -31,6 +31,9 @@ use crate::token::Authenticator;
 /// Shaved off the caller's deadline, so that this server's answer comes before the caller's own
 /// timer, and before tonic's, which would say CANCELLED.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(4);
+/// With less than this the two timers, which tick in milliseconds, fire at once: then the answer is
+/// given before anything starts.
+const DEADLINE_MIN: Duration = Duration::from_millis(2);
 /// Open to everybody: health says nothing secret, and reflection is switched off by configuration.
 const OPEN: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
 
@@ -169,6 +172,9 @@ pub(super) async fn deadline(
 ) -> Response {
     let asked =
         request.headers().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+    if asked.is_some_and(|asked| asked < DEADLINE_MIN) {
+        return refuse(Problem::new(Reason::Deadline, "The deadline passed."));
+    }
     let timeout = asked.map_or(stack.default_deadline, |asked| {
         asked.min(stack.max_deadline).saturating_sub(DEADLINE_MARGIN.min(asked / 2))
     });

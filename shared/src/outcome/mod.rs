@@ -56,7 +56,7 @@ pub fn hash(key: &TenantKey, request: &impl Serialize) -> Vec<u8> {
             Ok(())
         }
     }
-    let mut writer = Writer(hmac::Context::with_key(&key.derive("request-hash/1")));
+    let mut writer = Writer(hmac::Context::with_key(key.request_hash()));
     // Decoded requests are plain data with string keys, which always serialise.
     serde_json::to_writer(&mut writer, request).unwrap_or_default();
     let mut hash = vec![HASH_VERSION];

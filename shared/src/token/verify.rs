@@ -232,7 +232,7 @@ fn dev(tenant: Uuid) -> Identity {
         subject: "dev".to_owned(),
         workload: None,
         customer: None,
-        grants: Grants::new(["*"]),
+        grants: Grants::new(["*", "tenants.*"]),
         tenants: vec![tenant],
         expires: 0,
     }

@@ -23,7 +23,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The value with a number of the contract or of a table; `None` for 0 and unknown ones.
+            /// The value with a number of the contract or of a table; `None` for all others.
             pub(crate) fn from_number(number: impl Into<i32>) -> Option<Self> {
                 let number = number.into();
                 Self::ALL.iter().copied().find(|value| i32::from(value.number()) == number)

@@ -177,7 +177,8 @@ async fn begin(
     rpc.db.write("create_account", call.scope(), begin).await
 }
 
-/// Inserts the account and its intent, which the reconciler leaves to the call until the lease ends.
+/// Inserts the account and its intent, which the reconciler leaves to the call until the end of the
+/// lease.
 fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -1,5 +1,5 @@
-//! The filter of lists (AIP-160): `customer`, `currency`, `state` and `product`, each with `=`, joined
-//! by AND.
+//! The filter of lists (AIP-160): `customer`, `currency`, `state` and `product`, each with `=`,
+//! joined by AND.
 
 use aip_160::{Comparator, Expression, FilterError, Restriction, Value, parse_filter};
 use shared::field::{Decoded, invalid};
@@ -121,7 +121,8 @@ mod tests {
     fn every_field_is_read_in_any_order_and_spelling() {
         let customer = CustomerId::generate();
         let filter = parse(&format!(
-            " state=STATE_OPEN AND (currency = \"EUR\" AND customer = {customer})  AND product='x-1'"
+            " state=STATE_OPEN AND (currency = \"EUR\" AND customer = {customer}) \
+              AND product='x-1'"
         ));
         let expected = AccountFilter {
             holder: Some(Holder::Customer(customer)),

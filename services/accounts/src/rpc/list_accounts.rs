@@ -46,7 +46,7 @@ fn decode(
     own: Option<CustomerId>,
 ) -> Decoded<ListAccounts> {
     let tenant = call.tenant()?;
-    // All that decides which accounts there are, and in which order. The size may change on the way.
+    // All that decides which accounts there are. The size may change on the way.
     let pages = Pages::new(&tenant.key, QUERY, &(tenant.id, own, &request.filter));
     let cursor = pages.cursor(&request.page_token).at("page_token")?;
     Ok(ListAccounts {

@@ -1,5 +1,6 @@
 //! `strongroom demo`: a first story through the public API.
 
+mod money;
 mod narrator;
 mod story;
 

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use shared::problem::Reason;
 use shared::testing::refusal;
 use suite::{Clients, DEFAULT_TENANT};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -89,7 +90,6 @@ fn development_knows_its_callers() {
         };
         asks(&token(&[])).await.unwrap();
         asks(&token(&["--tenant", &own, "--permission", "accounts.accounts.*"])).await.unwrap();
-        use shared::problem::Reason;
         for (arguments, reason) in [
             (&["--permission", "accounts.accounts.get"][..], Reason::PermissionMissing),
             (&["--tenant", &other], Reason::ResourceNotFound),

@@ -23,7 +23,10 @@ use transactions::Direction::{Credit, Debit};
 use uuid::Uuid;
 
 use crate::wire::{balance, customer, eur, open, request_id, send, source, transfer};
-use crate::world::{World, run, world};
+use crate::world::{World, claims, run, world};
+
+const CREATE_ACCOUNT: &str = "/strongroom.accounts.v1.AccountService/CreateAccount";
+const JSON: &str = "application/json";
 
 /// A caller with two accounts, a customer, and what they were like before.
 struct Scene {
@@ -39,7 +42,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let world = world().await;
-        let token = world.token(&world.claims(world.tenant().await, &["*"]));
+        let token = world.token(&claims(world.tenant().await, &["*"]));
         let clients = world.caller_with(&token);
         let house = source(&clients).await;
         let account = open(&clients, AccountClass::Liability).await;
@@ -229,12 +232,11 @@ fn empty_and_broken_messages() {
         let answer = records.clone().create_record(request).await;
         refused(answer, Reason::FieldInvalid, "record");
 
-        const CREATE: &str = "/strongroom.accounts.v1.AccountService/CreateAccount";
-        let nothing = scene.raw::<accounts::CreateAccountRequest>(CREATE, Vec::new()).await;
+        let nothing = scene.raw::<accounts::CreateAccountRequest>(CREATE_ACCOUNT, Vec::new()).await;
         refused(Err::<(), _>(nothing), Reason::FieldInvalid, "");
         // As the message of the method this has a field with the number 0.
         let garbage = accounts::GetAccountRequest { name: "\u{1}\u{2}".to_owned() };
-        let garbage = scene.raw(CREATE, vec![garbage]).await;
+        let garbage = scene.raw(CREATE_ACCOUNT, vec![garbage]).await;
         refused(Err::<(), _>(garbage), Reason::FieldInvalid, "");
         let unknown = "/strongroom.accounts.v1.AccountService/DestroyAccount";
         let unknown = scene.raw(unknown, vec![accounts::GetAccountRequest::default()]).await;
@@ -247,7 +249,6 @@ fn empty_and_broken_messages() {
 fn bad_documents() {
     run(async {
         let scene = Scene::new().await;
-        const JSON: &str = "application/json";
         for no_json in [&b"{oops"[..], b"", b"{\"a\":1,}", b"\xff\xfe", b"{} {}"] {
             let answer = scene.record(JSON, no_json.to_vec()).await;
             refused(answer, Reason::FieldInvalid, "record.content");

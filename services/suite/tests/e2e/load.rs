@@ -14,7 +14,7 @@ use crate::world::{run, world};
 const ACCOUNTS: usize = 10;
 const TRANSFERS: usize = 1_000;
 /// On each account at first, in cents.
-const FUNDS: i64 = 100_00;
+const FUNDS: i64 = 10_000;
 
 #[test]
 fn a_thousand_transfers_at_once_leave_the_books_right() {

@@ -1,5 +1,7 @@
 //! All services together, through their public API, on a real Postgres.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod away;
 mod child;
 mod command;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use transactions::AccountClass;
 
 use crate::wire::{cents, customer, open, send, source, transfer};
-use crate::world::{now, run, world};
+use crate::world::{claims, now, run, world};
 
 fn reason<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> Reason {
     refusal(&answer.unwrap_err()).0
@@ -24,7 +24,7 @@ fn tokens_that_are_not_good() {
         let tenant = world.tenant().await;
         let owner = world.caller(tenant);
         let (house, account) = (source(&owner).await, open(&owner, AccountClass::Liability).await);
-        let good = || world.claims(tenant, &["*"]);
+        let good = || claims(tenant, &["*"]);
         let request = || transfer(&house, &account, "1.00");
 
         let anonymous = Clients::new(world.at, None).unwrap();
@@ -41,7 +41,7 @@ fn tokens_that_are_not_good() {
             format!("{head_and_claims}.")
         };
         let promoted = {
-            let (theirs, ours) = (world.token(&world.claims(tenant, &[])), world.token(&good()));
+            let (theirs, ours) = (world.token(&claims(tenant, &[])), world.token(&good()));
             let parts: Vec<&str> = theirs.split('.').collect();
             format!("{}.{}.{}", parts[0], ours.split('.').nth(1).unwrap(), parts[2])
         };
@@ -78,7 +78,7 @@ fn permissions_hold_where_they_are_given() {
         let owner = world.caller(tenant);
         let (house, account) = (source(&owner).await, open(&owner, AccountClass::Liability).await);
 
-        let reader = world.token(&world.claims(tenant, &["transactions.balances.get"]));
+        let reader = world.token(&claims(tenant, &["transactions.balances.get"]));
         let reader = world.caller_with(&reader);
         assert_eq!(cents(&reader, &account).await, 0);
         let refused = send(&reader, transfer(&house, &account, "1.00")).await.unwrap_err();
@@ -152,9 +152,9 @@ fn a_service_may_do_no_more_than_its_work() {
         let owner = world.caller(tenant);
         let (house, account) = (source(&owner).await, open(&owner, AccountClass::Liability).await);
         // Whoever has the key of the accounts service registers accounts, and moves no money.
-        let mut claims = world.claims(tenant, &["*"]);
-        claims.iss = "strongroom:accounts".to_owned();
-        let accounts = world.caller_with(&world.accounts_signer.sign(&claims).unwrap());
+        let mut promoted = claims(tenant, &["*"]);
+        promoted.iss = "strongroom:accounts".to_owned();
+        let accounts = world.caller_with(&world.accounts_signer.sign(&promoted).unwrap());
         let answer = send(&accounts, transfer(&house, &account, "1.00")).await;
         assert_eq!(reason(answer), Reason::PermissionMissing);
         let request = transactions::GetBalanceRequest { account: account.clone() };

@@ -63,6 +63,7 @@ fn sigterm_under_load_loses_nothing() {
                 expected[to] += 1;
             }
         }
+        eprintln!("known and unknown: {unknown} did not happen, {expected:?}");
         let mut sum = 0;
         for (account, expected) in accounts.iter().zip(expected) {
             let found = cents(&clients, account).await;

@@ -32,7 +32,8 @@ struct Books {
 
 impl Books {
     async fn open(clients: Clients) -> Self {
-        let (house, account) = (source(&clients).await, open(&clients, AccountClass::Asset).await);
+        let (house, account) =
+            (source(&clients).await, open(&clients, AccountClass::Liability).await);
         let request = transfer(&house, &account, "0.01");
         let request_id = request.request_id.clone();
         let posted = send(&clients, request).await.unwrap().into_inner();
@@ -55,7 +56,7 @@ fn tenants_on_shared_connections_never_meet() {
         for (books, other) in [(&one, &two), (&two, &one)] {
             // A posting before the rounds, and one in each.
             let moved = i64::try_from(ROUNDS).unwrap() + 1;
-            assert_eq!(cents(&books.clients, &books.account).await, -moved);
+            assert_eq!(cents(&books.clients, &books.account).await, moved);
             assert_eq!(cents(&books.clients, &books.house).await, -moved);
             let names = names(&books.clients).await;
             assert_eq!(names.len(), ROUNDS + 2);

@@ -62,7 +62,7 @@ async fn boot() -> World {
 /// Options for a suite that nobody else meets and that leaves nothing behind.
 pub(crate) fn options(state: &Path) -> Options {
     let mut options: Options = config(&[]);
-    options.state = state.to_owned();
+    state.clone_into(&mut options.state);
     options.downloads = Some(downloads());
     options.ports = Ports::FREE;
     options.databases = Databases::default();
@@ -86,7 +86,7 @@ impl World {
     /// A new tenant, in every service.
     pub(crate) async fn tenant(&self) -> TenantId {
         let tenant = TenantId::generate();
-        let token = self.token(&self.claims(tenant, &["tenants.*"]));
+        let token = self.token(&claims(tenant, &["tenants.*"]));
         for address in [self.at.accounts, self.at.records, self.at.transactions] {
             let named = Tenant { display_name: "test".to_owned(), ..Tenant::default() };
             let mut request = Request::new(CreateTenantRequest {
@@ -103,7 +103,7 @@ impl World {
 
     /// A caller with every permission in a tenant.
     pub(crate) fn caller(&self, tenant: TenantId) -> Clients {
-        self.caller_with(&self.token(&self.claims(tenant, &["*"])))
+        self.caller_with(&self.token(&claims(tenant, &["*"])))
     }
 
     /// A caller with this token.
@@ -116,22 +116,22 @@ impl World {
         self.caller(self.tenant().await)
     }
 
-    /// Claims that hold for an hour.
-    pub(crate) fn claims(&self, tenant: TenantId, permissions: &[&str]) -> Claims {
-        Claims {
-            iss: ISSUER.to_owned(),
-            aud: "strongroom".to_owned(),
-            sub: "test".to_owned(),
-            exp: now() + 3_600,
-            tenants: vec![tenant.uuid()],
-            permissions: Grants::new(permissions.iter().copied()),
-            customer: None,
-        }
-    }
-
     /// A token of the suite's own issuer.
     pub(crate) fn token(&self, claims: &Claims) -> String {
         self.signer.sign(claims).unwrap()
+    }
+}
+
+/// Claims that hold for an hour.
+pub(crate) fn claims(tenant: TenantId, permissions: &[&str]) -> Claims {
+    Claims {
+        iss: ISSUER.to_owned(),
+        aud: "strongroom".to_owned(),
+        sub: "test".to_owned(),
+        exp: now() + 3_600,
+        tenants: vec![tenant.uuid()],
+        permissions: Grants::new(permissions.iter().copied()),
+        customer: None,
     }
 }
 

@@ -31,7 +31,7 @@ async fn every_rpc_answers_on_its_path() {
     let Some(binary) = Envoy::find() else { return };
     let home = Home::start().await;
     let envoy = Envoy::start(&binary, home.suite.addresses).await;
-    let http = Http::new(&envoy.address, home.bearer(&[DEFAULT_TENANT], &["*"]));
+    let http = Http::new(&envoy.address, home.bearer(&[DEFAULT_TENANT], &["*", "tenants.*"]));
 
     let books = open_accounts(&http).await;
     move_money(&http, &books).await;
@@ -75,7 +75,7 @@ impl Home {
         options.durability = Durability::Throwaway;
         options.downloads = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.strongroom"));
         let (registry, progress) = (prometheus::Registry::new(), Progress::silent());
-        let suite = suite::start(&options, registry, &progress).await;
+        let suite = Box::pin(suite::start(&options, registry, &progress)).await;
         Self { suite: suite.expect("the suite starts"), _state: state }
     }
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use diesel::PgConnection;
+use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::grpc::call::replayed;
+use shared::outcome::{Once, once};
 use shared::problem::Problem;
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
@@ -14,65 +18,100 @@ use crate::domain::{AccountId, Controls, LedgerAccount, merge};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
+const OPERATION: &str = "set-ledger-controls";
+
 pub(super) async fn call(
     rpc: &Rpc,
     request: Request<wire::SetLedgerControlsRequest>,
 ) -> Result<Response<wire::LedgerAccount>, Status> {
     let call = Call::of(&request)?;
-    let asked = request.into_inner();
-    let id = AccountId::parse_name(&asked.name).at("name")?;
-    let controls = field::required(asked.controls).and_then(decode_with_currency).at("controls")?;
-    let account = handle(rpc, &call, id, controls, asked.validate_only).await?;
-    Ok(Response::new(encode::ledger_account(&account, rpc.clock.now())))
+    let asked = decode(request.into_inner())?;
+    Ok(handle(rpc, &call, asked).await?)
 }
 
-/// The controls, and the currencies of their amounts.
-struct Asked {
+#[derive(Clone, Serialize)]
+struct SetControls {
+    id: AccountId,
     controls: Controls,
+    /// The currencies of the amounts, by the index of their block.
     currencies: Vec<(usize, String)>,
+    #[serde(skip)]
+    request_id: Option<String>,
+    #[serde(skip)]
+    validate_only: bool,
 }
 
-fn decode_with_currency(wire: wire::Controls) -> Decoded<Asked> {
-    let currencies = wire
+fn decode(request: wire::SetLedgerControlsRequest) -> Decoded<SetControls> {
+    let id = AccountId::parse_name(&request.name).at("name")?;
+    let controls = field::required(request.controls).at("controls")?;
+    let currencies = controls
         .blocks
         .iter()
         .enumerate()
         .filter_map(|(index, block)| Some((index, block.amount.as_ref()?.currency.clone())))
         .collect();
-    Ok(Asked { controls: decode::controls(wire)?, currencies })
+    Ok(SetControls {
+        id,
+        controls: decode::controls(controls).at("controls")?,
+        currencies,
+        request_id: field::request_id(request.request_id).at("request_id")?,
+        validate_only: request.validate_only,
+    })
 }
 
 async fn handle(
     rpc: &Rpc,
     call: &Call,
-    id: AccountId,
-    asked: Asked,
-    validate_only: bool,
-) -> Result<LedgerAccount, Problem> {
-    let tenant = call.tenant_id()?;
-    let now = rpc.clock.now();
-    let replace = move |conn: &mut diesel::PgConnection| {
-        let mut account = match validate_only {
-            true => ledger_accounts::select(conn, tenant, id)?,
-            false => ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]))?.remove(&id),
-        }
-        .ok_or_else(|| id.not_found())?;
-        check_currencies(&account, &asked.currencies)?;
-        if merge(&mut account.controls, asked.controls.clone()) {
-            account.version += 1;
-            account.record_time = now.max(next(account.record_time));
-            if !validate_only {
-                ledger_accounts::update_controls(conn, tenant, &account)?;
-            }
+    asked: SetControls,
+) -> Result<Response<wire::LedgerAccount>, Problem> {
+    let (tenant, now) = (call.tenant_id()?, rpc.clock.now());
+    if asked.validate_only {
+        let read = rpc.db.read("validate_ledger_controls", call.scope(), move |conn| {
+            let account = ledger_accounts::select(conn, tenant, asked.id)?;
+            replace(account.ok_or_else(|| asked.id.not_found())?, &asked, now)
+        });
+        let (account, _) = read.await?;
+        return Ok(Response::new(encode::ledger_account(&account, now)));
+    }
+    let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
+    let request = asked.request_id.clone().map(request).transpose()?;
+    let id = asked.id;
+    // The lock orders this against every posting: one that comes later sees the controls.
+    let write = move |conn: &mut PgConnection| {
+        let account = ledger_accounts::lock(conn, tenant, &BTreeSet::from([asked.id]))?;
+        let account = account.into_values().next().ok_or_else(|| asked.id.not_found())?;
+        let (account, changed) = replace(account, &asked, now)?;
+        if changed {
+            ledger_accounts::update_controls(conn, tenant, &account)?;
         }
         Ok::<_, Error>(account)
     };
-    // The lock orders this against every posting: one that comes later sees the controls.
-    let done = match validate_only {
-        true => rpc.db.read("validate_ledger_controls", call.scope(), replace).await,
-        false => rpc.db.write("set_ledger_controls", call.scope(), replace).await,
-    };
-    Ok(done?)
+    let done = once(&rpc.db, "set_ledger_controls", call.scope(), request, id.name(), write);
+    match done.await? {
+        Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
+        Once::Replayed(_) => {
+            let read = rpc.db.read("get_ledger_account", call.scope(), move |conn| {
+                ledger_accounts::select(conn, tenant, id)
+            });
+            let account = read.await?.ok_or_else(|| id.not_found())?;
+            Ok(replayed(encode::ledger_account(&account, now)))
+        }
+    }
+}
+
+/// The account with the controls of one source replaced, and whether that changes it.
+fn replace(
+    mut account: LedgerAccount,
+    asked: &SetControls,
+    now: Timestamp,
+) -> Result<(LedgerAccount, bool), Error> {
+    check_currencies(&account, &asked.currencies)?;
+    let changed = merge(&mut account.controls, asked.controls.clone());
+    if changed {
+        account.version += 1;
+        account.record_time = now.max(next(account.record_time));
+    }
+    Ok((account, changed))
 }
 
 fn next(time: Timestamp) -> Timestamp {

@@ -123,6 +123,19 @@ async fn controls_forbid_until_their_source_lifts_them() {
     assert!(client.pay(&account, &house, "1").await.is_err());
 
     auditor.version = 3;
+    let mut request = wire::SetLedgerControlsRequest {
+        name: account.clone(),
+        controls: Some(auditor.clone()),
+        request_id: request_id(),
+        validate_only: true,
+    };
+    client.ledger.set_ledger_controls(request.clone()).await.unwrap();
+    assert!(client.pay(&account, &house, "1").await.is_err(), "it was only validated");
+    request.validate_only = false;
+    for replayed in [false, true] {
+        let answer = client.ledger.set_ledger_controls(request.clone()).await.unwrap();
+        assert_eq!(answer.metadata().contains_key("strongroom-replayed"), replayed);
+    }
     let lifted = client.control(&account, auditor).await.unwrap();
     assert!(lifted.controls.iter().all(|controls| controls.blocks.is_empty()));
     client.pay(&account, &house, "51").await.unwrap();
