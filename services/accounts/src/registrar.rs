@@ -36,7 +36,7 @@ impl Registrar {
         let (tenant, id, clock) = (call.tenant_id()?, account.id, self.clock.clone());
         let open = move |conn: &mut PgConnection| {
             let now = clock.now();
-            outcome::succeed(conn, &intent.settles(tenant, now))?;
+            outcome::succeed(conn, tenant, &intent.operation, &intent.request_id, now)?;
             let account = accounts::lock(conn, tenant, id)?;
             let mut account = account.ok_or_else(|| id.not_found())?;
             if account.state == AccountState::Pending {

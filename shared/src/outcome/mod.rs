@@ -13,7 +13,7 @@ use aws_lc_rs::hmac;
 use diesel::PgConnection;
 use serde::Serialize;
 
-use crate::db::{Db, Scope, UnitError};
+use crate::db::{Db, DbError, Scope, UnitError};
 use crate::ids::TenantId;
 use crate::problem::{Problem, Reason};
 use crate::tenants::TenantKey;
@@ -86,35 +86,38 @@ pub enum Once<T> {
 
 /// Claims an id for a write that is complete in this transaction. It is stored as succeeded, which
 /// nobody sees before the commit; so success costs one row and no update.
-pub fn claim(conn: &mut PgConnection, request: &Request, resource: &str) -> Result<Claim, Problem> {
+pub fn claim<E: From<DbError> + From<Problem>>(
+    conn: &mut PgConnection,
+    request: &Request,
+    resource: &str,
+) -> Result<Claim, E> {
     claim_as(conn, request, resource, OutcomeState::Succeeded, None)
 }
 
 /// Claims an id for a write that goes on in other services, for as long as the lease. Once a lease
 /// has passed, the next repeat takes the work over.
-pub fn begin(
+pub fn begin<E: From<DbError> + From<Problem>>(
     conn: &mut PgConnection,
     request: &Request,
     resource: &str,
     lease: Duration,
-) -> Result<Claim, Problem> {
+) -> Result<Claim, E> {
     let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
     let until = Timestamp::from_micros(request.time.micros().saturating_add(micros));
     claim_as(conn, request, resource, OutcomeState::InProgress, Some(until))
 }
 
-fn claim_as(
+fn claim_as<E: From<DbError> + From<Problem>>(
     conn: &mut PgConnection,
     request: &Request,
     resource: &str,
     state: OutcomeState,
     lease: Option<Timestamp>,
-) -> Result<Claim, Problem> {
-    let database = |error| Problem::from(crate::db::DbError::from(error));
-    if store::insert(conn, request, resource, state, lease).map_err(database)? {
+) -> Result<Claim, E> {
+    if store::insert(conn, request, resource, state, lease).map_err(DbError::from)? {
         return Ok(Claim::New);
     }
-    existing(conn, request, lease)
+    existing(conn, request, lease)?.map_err(E::from)
 }
 
 /// What a claim means whose id another transaction has, and has committed: inserting waited for it.
@@ -122,12 +125,10 @@ fn existing(
     conn: &mut PgConnection,
     request: &Request,
     lease: Option<Timestamp>,
-) -> Result<Claim, Problem> {
-    let database = |error| Problem::from(crate::db::DbError::from(error));
-    let found = store::select_for_claim(conn, request).map_err(database)?;
-    let claim = found.answer(request)?;
-    if let Claim::Resumed(_) = claim {
-        store::renew(conn, request, lease).map_err(database)?;
+) -> Result<Result<Claim, Problem>, DbError> {
+    let claim = store::select_for_claim(conn, request)?.answer(request);
+    if let Ok(Claim::Resumed(_)) = claim {
+        store::renew(conn, request, lease)?;
     }
     Ok(claim)
 }
@@ -143,7 +144,7 @@ impl Found {
             OutcomeState::Succeeded => Ok(Claim::Replayed(resource())),
             OutcomeState::Rejected => Err(self.outcome.rejection()),
             OutcomeState::Unknown => Err(reused(&request.operation)),
-            OutcomeState::InProgress if self.lease.is_none_or(|until| until < request.time) => {
+            OutcomeState::InProgress if self.lease.is_none_or(|until| until <= request.time) => {
                 Ok(Claim::Resumed(resource()))
             }
             OutcomeState::InProgress => Err(in_progress()),
@@ -161,8 +162,14 @@ pub struct Settled<'a> {
 }
 
 /// Settles a claim that was begun: the write is done.
-pub fn succeed(conn: &mut PgConnection, request: &Request) -> diesel::QueryResult<()> {
-    store::succeed(conn, request.tenant, &request.operation, &request.request_id, request.time)
+pub fn succeed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+    time: Timestamp,
+) -> diesel::QueryResult<()> {
+    store::succeed(conn, tenant, operation, request_id, time)
 }
 
 /// Gives the lease back, so that the next repeat need not wait for its end.
@@ -189,7 +196,7 @@ where
     let written = db.write(name, scope, move |conn| {
         if let Some(request) = &claimed
             && let Claim::Replayed(resource) | Claim::Resumed(resource) =
-                claim(conn, request, &resource)?
+                claim::<E>(conn, request, &resource)?
         {
             return Ok(Once::Replayed(resource));
         }
@@ -218,7 +225,7 @@ async fn freeze<T>(
         if store::insert_rejected(conn, &request, &stored)? {
             return Ok(None);
         }
-        Ok::<_, crate::db::DbError>(Some(existing(conn, &request, None)))
+        Ok::<_, DbError>(Some(existing(conn, &request, None)?))
     });
     match earlier.await? {
         None => Err(problem),

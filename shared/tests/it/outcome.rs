@@ -14,6 +14,23 @@ use crate::setup::database;
 
 const LEASE: Duration = Duration::from_secs(30);
 
+enum Failure {
+    Problem(Problem),
+    Db(DbError),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
 fn request(tenant: TenantId, seconds: i64) -> Request {
     Request {
         tenant,
@@ -29,8 +46,12 @@ fn request(tenant: TenantId, seconds: i64) -> Request {
 async fn begin(db: &Db, request: &Request, resource: &str) -> Result<Claim, Problem> {
     let (request, resource) = (request.clone(), resource.to_owned());
     let scope = Scope::tenant(request.tenant, Deadline::after(Duration::from_secs(10)));
-    let write = move |conn: &mut PgConnection| {
-        Ok::<_, DbError>(outcome::begin(conn, &request, &resource, LEASE))
+    let write = move |conn: &mut PgConnection| match outcome::begin::<Failure>(
+        conn, &request, &resource, LEASE,
+    ) {
+        Ok(claim) => Ok(Ok(claim)),
+        Err(Failure::Problem(problem)) => Ok(Err(problem)),
+        Err(Failure::Db(error)) => Err(error),
     };
     db.write("begin", scope, write).await.unwrap()
 }
@@ -54,9 +75,17 @@ async fn a_write_that_stopped_half_way_is_taken_over_after_its_lease() {
 
     let scope = Scope::tenant(tenant, Deadline::after(Duration::from_secs(10)));
     let done = first.clone();
-    db.write("end", scope, move |conn| Ok::<_, DbError>(outcome::succeed(conn, &done)?))
-        .await
-        .unwrap();
+    db.write("end", scope, move |conn| {
+        Ok::<_, DbError>(outcome::succeed(
+            conn,
+            tenant,
+            &done.operation,
+            &done.request_id,
+            done.time,
+        )?)
+    })
+    .await
+    .unwrap();
     let replayed = begin(&db, &request(tenant, 50), "things/4").await;
     assert!(matches!(replayed, Ok(Claim::Replayed(resource)) if resource == "things/1"));
     let mut other = request(tenant, 60);

@@ -165,7 +165,7 @@ async fn begin(
             let found = accounts::select(conn, tenant, id)?;
             found.ok_or_else(|| Error::from(id.not_found()))
         };
-        match outcome::begin(conn, &request, &account.id.name(), lease)? {
+        match outcome::begin::<Error>(conn, &request, &account.id.name(), lease)? {
             Claim::New => {
                 insert(conn, tenant, &request, &account, lease)?;
                 Ok(Begun::Unfinished(account.clone()))

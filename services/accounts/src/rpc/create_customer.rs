@@ -103,7 +103,7 @@ async fn begin(
             let found = customers::select(conn, tenant, id)?;
             found.ok_or_else(|| Error::from(id.not_found()))
         };
-        match outcome::begin(conn, &request, &customer.id.name(), lease)? {
+        match outcome::begin::<Error>(conn, &request, &customer.id.name(), lease)? {
             Claim::New if customers::insert(conn, tenant, &customer)? => {
                 Ok(Begun::Unfinished(customer.clone()))
             }
@@ -130,7 +130,7 @@ async fn complete(
     let request = request.clone();
     let activate = move |conn: &mut PgConnection| {
         let now = clock.now();
-        outcome::succeed(conn, &outcome::Request { time: now, ..request.clone() })?;
+        outcome::succeed(conn, tenant, &request.operation, &request.request_id, now)?;
         let customer = customers::lock(conn, tenant, id)?;
         let mut customer = customer.ok_or_else(|| id.not_found())?;
         if customer.state == CustomerState::Pending {

@@ -43,20 +43,6 @@ impl Intent {
             attempts: 0,
         }
     }
-
-    /// The request whose outcome the acknowledgement settles at a time.
-    pub(crate) fn settles(&self, tenant: TenantId, time: Timestamp) -> outcome::Request {
-        outcome::Request {
-            tenant,
-            operation: self.operation.clone(),
-            request_id: self.request_id.clone(),
-            // Only a claim has these.
-            hash: Vec::new(),
-            principal: String::new(),
-            trace_id: String::new(),
-            time,
-        }
-    }
 }
 
 /// Inserts an intent that the reconciler leaves alone until it is due.

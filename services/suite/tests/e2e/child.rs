@@ -78,23 +78,21 @@ impl Child {
         }
     }
 
-    /// Asks it to end.
-    pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// Waits until it and its Postgres have ended. Blocks.
-    pub(crate) fn ended(mut self, postmaster: Pid) -> ExitStatus {
+    /// Waits until it has ended. Blocks.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         let deadline = Instant::now() + END;
-        let status = loop {
+        loop {
             if let Some(status) = self.process.try_wait().unwrap() {
-                break status;
+                return status;
             }
             assert!(Instant::now() < deadline, "the suite does not end");
             std::thread::sleep(Duration::from_millis(20));
-        };
-        assert!(rustix::process::test_kill_process(postmaster).is_err(), "Postgres still runs");
-        status
+        }
     }
 
     /// The process of its Postgres.
@@ -102,6 +100,11 @@ impl Child {
         let text = std::fs::read_to_string(self.postgres.join("data/postmaster.pid")).unwrap();
         Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
     }
+}
+
+/// Whether a process still runs.
+pub(crate) fn runs(process: Pid) -> bool {
+    rustix::process::test_kill_process(process).is_ok()
 }
 
 impl Drop for Child {

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use rustix::process::Signal;
 use shared::problem::Reason;
 use shared::testing::refusal;
 use suite::{Clients, DEFAULT_TENANT};
@@ -66,11 +67,7 @@ fn without_keys_there_is_no_token() {
 fn development_knows_its_callers() {
     run(async {
         let folder = folder();
-        let (child, postmaster) = block_in_place(|| {
-            let child = Child::start(folder.path());
-            let postmaster = child.postmaster();
-            (child, postmaster)
-        });
+        let child = block_in_place(|| Child::start(folder.path()));
         // Without a token: "dev" in tenant default.
         let dev = Clients::new(child.at, None).unwrap();
         dev.customers.clone().create_customer(customer()).await.unwrap();
@@ -101,8 +98,8 @@ fn development_knows_its_callers() {
 
         let metrics = scrape(child.admin).await;
         assert!(metrics.contains("rpc_server_call_duration"), "{metrics}");
-        child.terminate();
-        assert!(block_in_place(|| child.ended(postmaster)).success());
+        child.signal(Signal::TERM);
+        assert!(block_in_place(|| child.ended()).success());
     });
 }
 

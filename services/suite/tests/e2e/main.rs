@@ -9,7 +9,7 @@ mod database;
 mod input;
 mod load;
 mod mistrust;
-mod sigterm;
+mod stop;
 mod story;
 mod tenants;
 mod trace;
