@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use shared::telemetry::{self, Telemetry};
 use shared::{boot, config};
+use tokio_util::sync::CancellationToken;
 
 use crate::demo;
 use crate::error::Error;
@@ -95,12 +96,20 @@ async fn serve(options: &Options, registry: prometheus::Registry) -> Result<(), 
     progress.clear();
     report::ready(&mut anstream::stdout().lock(), &suite, options, &progress)?;
     drop(progress);
-    let stopping = shutdown.clone();
-    let notice = tokio::spawn(async move {
-        stopping.cancelled().await;
-        Progress::on_stderr().say("stopping: running calls may end");
-    });
+    let patience = tokio::spawn(patience(shutdown.clone()));
     let result = suite.run(shutdown).await;
-    notice.abort();
+    patience.abort();
     result
+}
+
+/// Says that the end takes a moment, to those who cannot wait for it too.
+async fn patience(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    let progress = Progress::on_stderr();
+    progress.say("stopping: running calls may end; Ctrl-C again cuts them off");
+    if tokio::signal::ctrl_c().await.is_ok() {
+        progress.clear();
+        // A private Postgres ends when it sees that nobody is there any more.
+        std::process::exit(130);
+    }
 }

@@ -179,3 +179,39 @@ pub(crate) fn callable(mut address: SocketAddr) -> SocketAddr {
     }
     address
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn only_a_suite_that_nobody_else_reaches_trusts_callers_without_a_token() {
+        let development = |arguments: &[&str]| {
+            let line = ["strongroom"].iter().chain(arguments);
+            Line::try_parse_from(line).unwrap().options.is_development()
+        };
+        assert!(development(&[]));
+        assert!(development(&["--listen", "::1"]));
+        assert!(!development(&["--listen", "0.0.0.0"]));
+        assert!(!development(&["--listen", "10.0.0.1"]));
+        assert!(!development(&["--require-token"]));
+        assert!(!development(&["--token-issuer", "https://i", "--token-jwks", "keys.json"]));
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_called_on_loopback() {
+        for (bound, called) in
+            [("0.0.0.0:7", "127.0.0.1:7"), ("[::]:7", "[::1]:7"), ("10.0.0.1:7", "10.0.0.1:7")]
+        {
+            assert_eq!(callable(bound.parse().unwrap()), called.parse().unwrap());
+        }
+    }
+}

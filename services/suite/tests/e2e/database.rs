@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use shared::postgres::{self, Cluster, Durability};
 use shared::problem::Reason;
-use shared::testing::{Fault, Proxy, refusal};
+use shared::testing::{Fault, Proxy, refusal, urls};
 use strongroom_proto::transactions::v1::AccountClass;
-use suite::{Clients, Progress, start};
+use suite::{Clients, Databases, Options, Progress, start};
 use tokio::task::block_in_place;
 use tonic_types::StatusExt as _;
 
-use crate::wire::{account, cents, send, source, transfer};
+use crate::wire::{account, cents, open, send, source, transfer};
 use crate::world::{downloads, folder, options, run};
 
 #[test]
@@ -62,6 +62,48 @@ fn a_suite_survives_without_postgres() {
 
         suite.stop().await.unwrap();
         block_in_place(|| cluster.stop().unwrap());
+    });
+}
+
+#[test]
+fn each_service_can_have_a_database_of_its_own() {
+    run(async {
+        let folder = folder();
+        let mut options = options(folder.path());
+        let urls = block_in_place(|| ["accounts", "records", "transactions"].map(urls));
+        let [accounts, records, transactions] = urls.clone();
+        options.databases = Databases {
+            database_url: None,
+            accounts_database_url: Some(accounts.runtime),
+            records_database_url: Some(records.runtime),
+            transactions_database_url: Some(transactions.runtime),
+            accounts_migrate_database_url: Some(accounts.owner),
+            records_migrate_database_url: Some(records.owner),
+            transactions_migrate_database_url: Some(transactions.owner),
+        };
+        let up = async |options: &Options| {
+            Box::pin(start(options, prometheus::Registry::new(), &Progress::silent())).await
+        };
+        let suite = up(&options).await.unwrap();
+        assert!(suite.postgres.is_none());
+        let clients = Clients::new(suite.addresses, None).unwrap();
+        let name = open(&clients, AccountClass::Asset).await;
+        suite.stop().await.unwrap();
+
+        // Once migrated, the services need no owner.
+        options.databases.accounts_migrate_database_url = None;
+        options.databases.records_migrate_database_url = None;
+        options.databases.transactions_migrate_database_url = None;
+        let suite = up(&options).await.unwrap();
+        let clients = Clients::new(suite.addresses, None).unwrap();
+        assert_eq!(cents(&clients, &name).await, 0);
+        suite.stop().await.unwrap();
+
+        // Nobody serves from a schema that is not as the binary needs it.
+        let [accounts, ..] = urls;
+        options.databases.records_database_url = Some(accounts.runtime);
+        let error = up(&options).await.err().unwrap().to_string();
+        assert!(error.starts_with("records ended"), "{error}");
     });
 }
 

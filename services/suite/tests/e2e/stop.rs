@@ -74,7 +74,6 @@ async fn loses_nothing(signal: Signal) {
             expected[to] += 1;
         }
     }
-    eprintln!("{unknown} did not happen, {expected:?}");
     let mut sum = 0;
     for (account, expected) in accounts.iter().zip(expected) {
         let found = cents(&clients, account).await;
