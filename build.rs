@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .btree_map(".")
         .bytes(".strongroom.records.v1")
+        .extern_path(".google.rpc", "::tonic_types::pb")
         .skip_debug(&redacted)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

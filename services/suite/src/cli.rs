@@ -36,6 +36,8 @@ struct Cli {
 enum Command {
     /// Print a token of the issuer of development
     Token(token::Arguments),
+    /// Write the contracts to standard output, as a `FileDescriptorSet` for gateways and clients
+    Descriptor,
     /// Play a first story through the API, on the suite that runs or on one of its own
     Demo(demo::Arguments),
 }
@@ -69,8 +71,10 @@ fn failed(error: &str, code: ExitCode) -> ExitCode {
 async fn command(cli: Cli) -> Result<(), Error> {
     if let Some(Command::Token(arguments)) = cli.command {
         let token = token::sign(&Keys::open(&cli.options.state)?, arguments)?;
-        return writeln!(std::io::stdout(), "{token}")
-            .map_err(Error::file("standard output".as_ref()));
+        return print(format!("{token}\n").as_bytes());
+    }
+    if let Some(Command::Descriptor) = cli.command {
+        return print(strongroom_proto::FILE_DESCRIPTOR_SET);
     }
     // Once for the process: all services report through it.
     let telemetry = Telemetry::start("suite", &cli.telemetry)?;
@@ -83,6 +87,11 @@ async fn command(cli: Cli) -> Result<(), Error> {
     };
     telemetry.shutdown().await;
     result
+}
+
+fn print(bytes: &[u8]) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::file("standard output".as_ref()))
 }
 
 async fn serve(options: &Options, registry: prometheus::Registry) -> Result<(), Error> {

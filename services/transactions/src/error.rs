@@ -21,6 +21,14 @@ pub(crate) enum Error {
         /// The account.
         account: AccountId,
     },
+    /// An item of a batch that is posted all or nothing was refused.
+    #[error("item {index}: {error}")]
+    Item {
+        /// The item.
+        index: i32,
+        /// Why.
+        error: Box<Error>,
+    },
     /// The id that the caller chose is in use.
     #[error("{0} is taken")]
     IdTaken(String),
@@ -62,6 +70,7 @@ impl Error {
             Self::IdTaken(name) => {
                 Problem::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
             }
+            Self::Item { index, error } => error.to_problem().figure("item", index),
             Self::Problem(problem) => problem.clone(),
             Self::Db(error) => error.into(),
         }

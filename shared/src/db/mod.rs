@@ -71,7 +71,7 @@ impl Scope {
 /// The database of one service.
 #[derive(Clone)]
 pub struct Db {
-    url: Arc<str>,
+    writer_url: Arc<str>,
     pool: Pool,
     config: Arc<Config>,
     units: TaskTracker,
@@ -87,10 +87,11 @@ impl std::fmt::Debug for Db {
 impl Db {
     /// The database behind a runtime URL. Nothing is connected yet.
     pub fn new(url: &str, schema: &str, config: Config) -> Result<Self, DbError> {
-        let url: Arc<str> = session_url(url, schema).into();
-        let pool = pool::build(&url, &config).map_err(|error| DbError::Fault(error.to_string()))?;
+        let pool = pool::build(&session_url(url, schema), &config)
+            .map_err(|error| DbError::Fault(error.to_string()))?;
         let metrics = Metrics::new(schema);
-        Ok(Self { url, pool, config: Arc::new(config), units: TaskTracker::new(), metrics })
+        let writer_url = pool::writer_url(url, schema).into();
+        Ok(Self { writer_url, pool, config: Arc::new(config), units: TaskTracker::new(), metrics })
     }
 
     /// Runs a read: one snapshot for all its queries, and no writes.
@@ -145,7 +146,7 @@ impl Db {
     /// A connection apart from the pool, for a thread that writes all the time. Its `owner` is what
     /// `drain` waits for.
     pub fn session(&self) -> (Session, TaskTrackerToken) {
-        (Session::new(&self.url, &self.config, self.metrics.clone()), self.units.token())
+        (Session::new(&self.writer_url, &self.config, self.metrics.clone()), self.units.token())
     }
 
     async fn attempts<T, E, F>(

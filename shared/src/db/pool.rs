@@ -43,10 +43,32 @@ pub struct Config {
 
 /// A URL whose sessions see one schema and write their service into `pg_stat_activity`.
 pub fn session_url(url: &str, schema: &str) -> String {
+    url_with(url, schema, &[])
+}
+
+/// A URL for a session whose statements run over arrays of keys all the time. Their plans must be
+/// look-ups by index from the first row on: a plan that was made while a table was empty is kept
+/// with the statement, and would read the whole table when it is large.
+pub(super) fn writer_url(url: &str, schema: &str) -> String {
+    let settings = [
+        "enable_seqscan=off",
+        "enable_hashjoin=off",
+        "enable_mergejoin=off",
+        "plan_cache_mode=force_generic_plan",
+        "jit=off",
+    ];
+    url_with(url, schema, &settings)
+}
+
+fn url_with(url: &str, schema: &str, settings: &[&str]) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
+    let mut options = format!("-csearch_path%3D{schema}");
+    for setting in settings {
+        options.push_str("%20-c");
+        options.push_str(&setting.replace('=', "%3D"));
+    }
     format!(
-        "{url}{separator}options=-csearch_path%3D{schema}&application_name=strongroom-{schema}\
-         &connect_timeout=5"
+        "{url}{separator}options={options}&application_name=strongroom-{schema}&connect_timeout=5"
     )
 }
 

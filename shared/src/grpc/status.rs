@@ -23,6 +23,7 @@ pub fn code(reason: Reason) -> Code {
         | R::CurrencyMismatch
         | R::CurrencyUnknown
         | R::TooManyEntries
+        | R::TooManyItems
         | R::PageTokenInvalid
         | R::FilterInvalid
         | R::PurposeUnknown => Code::InvalidArgument,

@@ -269,25 +269,27 @@ pub fn fence(conn: &mut PgConnection, request: &Request) -> QueryResult<()> {
     Ok(())
 }
 
-/// Reads the outcomes of a batch's request ids, by id. Takes no locks.
+/// Reads the outcomes of a batch's operations and request ids. Takes no locks.
 pub fn find_all(
     conn: &mut PgConnection,
     tenant: TenantId,
-    operation: &str,
-    request_ids: Vec<String>,
-) -> QueryResult<HashMap<String, Found>> {
-    const FIND: &str = "SELECT * FROM outcomes \
-                        WHERE tenant_id = $1 AND operation = $2 AND request_id = ANY ($3)";
+    keys: &[(&str, &str)],
+) -> QueryResult<HashMap<(String, String), Found>> {
+    const FIND: &str = "SELECT o.* FROM unnest($2, $3) AS n (operation, request_id) \
+                        JOIN outcomes o ON o.tenant_id = $1 AND o.operation = n.operation \
+                            AND o.request_id = n.request_id";
+    let (operations, request_ids): (Vec<&str>, Vec<&str>) = keys.iter().copied().unzip();
     let binds = (
         tenant.into_sql::<Uuid>(),
-        operation.into_sql::<Text>(),
+        operations.into_sql::<Array<Text>>(),
         request_ids.into_sql::<Array<Text>>(),
     );
     let rows: Vec<Row> = statement(FIND, binds).load(conn)?;
-    Ok(rows.into_iter().map(|row| (row.request_id.clone(), row.into())).collect())
+    let key = |row: &Row| (row.operation.clone(), row.request_id.clone());
+    Ok(rows.into_iter().map(|row| (key(&row), row.into())).collect())
 }
 
-/// Inserts what a batch of one tenant and operation decided. An id that another transaction has
+/// Inserts what a batch of one tenant decided. An id that another transaction has
 /// claimed meanwhile is a unique violation: the whole batch is to be decided again.
 pub fn insert_all(
     conn: &mut PgConnection,

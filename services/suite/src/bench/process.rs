@@ -3,28 +3,26 @@
 use std::fs;
 use std::time::Duration;
 
-/// What a process and its children have used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Usage {
-    /// Processor time since their start, of ended children too.
-    pub(super) cpu: Duration,
-    /// Bytes of memory now. What several of them share counts once.
-    pub(super) memory: u64,
-    /// The most bytes that the process itself has had resident at once.
-    pub(super) peak: u64,
+/// Processor time that a process and its children have used since their start; none where the
+/// system does not tell.
+pub(super) fn cpu(pid: u32) -> Option<Duration> {
+    let own = Stat::read(pid)?;
+    let children = processes().filter(|(_, stat)| stat.parent == pid);
+    Some(own.cpu + own.ended + children.map(|(_, stat)| stat.cpu).sum::<Duration>())
 }
 
-/// What a process and its children have used; none where the system does not tell.
-pub(super) fn usage(pid: u32) -> Option<Usage> {
-    let own = Stat::read(pid)?;
-    let mut usage =
-        Usage { cpu: own.cpu + own.ended, memory: proportional(pid)?, peak: peak(pid)? };
-    for (child, stat) in processes().filter(|(_, stat)| stat.parent == pid) {
-        usage.cpu += stat.cpu;
-        // It may have ended meanwhile.
-        usage.memory += proportional(child).unwrap_or_default();
-    }
-    Some(usage)
+/// Bytes of memory that a process and its children have now. What several share counts once.
+pub(super) fn memory(pid: u32) -> Option<u64> {
+    let children = processes().filter(|(_, stat)| stat.parent == pid);
+    // One may have ended meanwhile.
+    let children = children.filter_map(|(child, _)| proportional(child));
+    Some(proportional(pid)? + children.sum::<u64>())
+}
+
+/// The most bytes that a process has had resident at once.
+pub(super) fn peak(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    bytes(&text, "VmHWM:")
 }
 
 fn processes() -> impl Iterator<Item = (u32, Stat)> {
@@ -64,11 +62,6 @@ impl Stat {
 fn proportional(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     bytes(&text, "Pss:")
-}
-
-fn peak(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    bytes(&text, "VmHWM:")
 }
 
 /// The value of a line such as `VmHWM:     1234 kB`.

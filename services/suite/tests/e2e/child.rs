@@ -45,7 +45,7 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a suite and waits until it says that it is ready. Blocks.
     pub(crate) fn start(state: &Path) -> Self {
-        let errors = state.with_extension("stderr");
+        let errors = state.join("stderr");
         let mut process = strongroom(state)
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).unwrap())

@@ -7,8 +7,14 @@ CREATE TABLE transactions (
     effective_time timestamptz NOT NULL,
     record_time timestamptz NOT NULL,
     booking_date date NOT NULL,
-    PRIMARY KEY (tenant_id, id)
+    -- The batch that it was posted with, all or nothing, and its place there, from 0.
+    batch_id uuid,
+    batch_index integer,
+    PRIMARY KEY (tenant_id, id),
+    CHECK ((batch_id IS NULL) = (batch_index IS NULL))
 );
+CREATE UNIQUE INDEX transactions_by_batch ON transactions (tenant_id, batch_id, batch_index)
+    WHERE batch_id IS NOT NULL;
 
 CREATE TABLE entries (
     tenant_id uuid NOT NULL,

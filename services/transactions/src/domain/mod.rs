@@ -9,7 +9,7 @@ use shared::ids::{Id, Resource};
 
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
 pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, merge};
-pub(crate) use posting::{Posted, PostedEntry, Refusal, decide};
+pub(crate) use posting::{PostedEntry, Refusal, decide};
 pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, check_balance};
 
 /// The kind of an account.
@@ -32,6 +32,18 @@ impl Resource for Transaction {
     const COLLECTION: &'static str = "transactions";
     const TYPE: &'static str = "transaction";
 }
+
+/// The kind of a batch whose items are posted all or nothing.
+#[derive(Debug)]
+pub(crate) enum Batch {}
+
+impl Resource for Batch {
+    const COLLECTION: &'static str = "batches";
+    const TYPE: &'static str = "batch";
+}
+
+/// The id of a batch.
+pub(crate) type BatchId = Id<Batch>;
 
 /// The id of a transaction.
 pub(crate) type TransactionId = Id<Transaction>;

@@ -12,16 +12,13 @@ use shared::outcome::{self, Claim, Found};
 use shared::problem::Problem;
 use shared::time::Timestamp;
 
-use super::{Answer, Posting, Settled};
+use super::{Answer, Item, Posting, Settled};
 use crate::domain::{
-    AccountId, LedgerAccount, NewEntry, NewTransaction, Posted, TransactionId, decide,
+    AccountId, BatchId, LedgerAccount, NewEntry, NewTransaction, TransactionId, decide,
 };
 use crate::error::Error;
 use crate::store::transactions::StoredTransaction;
 use crate::store::{ledger_accounts, postings, transactions};
-
-/// The operation of every posting, by which a request id is found again.
-pub(crate) const OPERATION: &str = "create-transaction";
 
 /// Posts a batch. Tenants are taken in the order of their ids, as the accounts within one are, so
 /// that replicas lock in one order; each is worked on behind its own policy.
@@ -55,28 +52,23 @@ fn post_tenant(
     jobs: &[&Posting],
     now: Timestamp,
 ) -> Result<Vec<Answer>, Error> {
-    let request_ids = jobs.iter().map(|job| job.request.request_id.clone()).collect();
-    let found = outcome::find_all(conn, tenant, OPERATION, request_ids)?;
-    let chosen: Vec<TransactionId> = jobs.iter().filter_map(|job| job.transaction.id).collect();
-    let mut taken = transactions::taken(conn, tenant, chosen)?;
-    let ids: BTreeSet<AccountId> = jobs
-        .iter()
-        .filter(|job| !found.contains_key(&job.request.request_id))
-        .flat_map(|job| job.transaction.entries.iter().map(|entry| entry.account))
-        .collect();
+    let found = find_outcomes(conn, tenant, jobs)?;
+    let new = || jobs.iter().filter(|job| !found.contains_key(&key(job)));
+    let chosen = new().flat_map(|job| &job.items).filter_map(|item| item.transaction.id);
+    let taken = transactions::taken(conn, tenant, chosen.collect())?;
+    let ids: BTreeSet<AccountId> = new().flat_map(|job| job.accounts()).collect();
     let accounts = ledger_accounts::lock(conn, tenant, &ids)?;
-    let mut books = Books { accounts, touched: BTreeSet::new(), now };
-    let mut settled: HashMap<&str, usize> = HashMap::new();
+    let mut books = Books { accounts, taken, touched: BTreeSet::new(), now };
+    let mut settled: HashMap<Key, usize> = HashMap::new();
     let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let request_id = job.request.request_id.as_str();
-        let answer = match (found.get(request_id), settled.get(request_id)) {
+        let answer = match (found.get(&key(job)), settled.get(&key(job))) {
             (Some(found), _) => replay(found, job),
             (None, Some(first)) => repeat(&answers[*first], jobs[*first], job),
-            (None, None) => books.post(job, &mut taken),
+            (None, None) => books.post(job).map(Settled::Posted),
         };
         if is_settled(&answer) {
-            settled.entry(request_id).or_insert(answers.len());
+            settled.entry(key(job)).or_insert(answers.len());
         }
         answers.push(answer);
     }
@@ -84,26 +76,118 @@ fn post_tenant(
     Ok(answers)
 }
 
+/// A request id and its operation.
+type Key<'a> = (&'a str, &'a str);
+
+fn key<'a>(job: &'a Posting) -> Key<'a> {
+    (&job.request.operation, &job.request.request_id)
+}
+
+/// The outcomes that are there already, by operation and request id.
+fn find_outcomes<'a>(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    jobs: &[&'a Posting],
+) -> Result<HashMap<Key<'a>, Found>, Error> {
+    let keys: Vec<Key<'_>> = jobs.iter().map(|job| key(job)).collect();
+    let mut rows = outcome::find_all(conn, tenant, &keys)?;
+    let found = keys.into_iter().filter_map(|key| {
+        let row = rows.remove(&(key.0.to_owned(), key.1.to_owned()))?;
+        Some((key, row))
+    });
+    Ok(found.collect())
+}
+
+/// Decides a posting in a snapshot, and leaves no trace.
+pub(crate) fn preview(
+    conn: &mut PgConnection,
+    job: &Posting,
+    now: Timestamp,
+) -> Result<Vec<StoredTransaction>, Error> {
+    let tenant = job.tenant.id;
+    let chosen = job.items.iter().filter_map(|item| item.transaction.id).collect();
+    let taken = transactions::taken(conn, tenant, chosen)?;
+    let accounts = ledger_accounts::select_all(conn, tenant, &job.accounts())?;
+    Books { accounts, taken, touched: BTreeSet::new(), now }.post(job)
+}
+
 /// The accounts of a batch as its postings leave them.
 struct Books {
     accounts: BTreeMap<AccountId, LedgerAccount>,
+    /// The transaction ids that are in use.
+    taken: BTreeSet<TransactionId>,
     touched: BTreeSet<AccountId>,
     now: Timestamp,
 }
 
 impl Books {
-    fn post(&mut self, job: &Posting, taken: &mut BTreeSet<TransactionId>) -> Answer {
-        check_known(&job.transaction, &self.accounts)?;
-        if !taken.insert(job.id) {
-            return Err(Error::IdTaken(job.id.name()));
+    /// Posts all items, or none: then the books are as they were.
+    fn post(&mut self, job: &Posting) -> Result<Vec<StoredTransaction>, Error> {
+        let several = job.items.len() > 1;
+        let before = if several { self.copy(job) } else { Vec::new() };
+        let mut posted = Vec::with_capacity(job.items.len());
+        for (index, item) in (0..).zip(&job.items) {
+            let place = job.batch.map(|batch| (batch, index));
+            match self.post_item(job, item, place) {
+                Ok(stored) => posted.push(stored),
+                Err(error) => {
+                    let old = before.into_iter().map(|account| (account.id, account));
+                    self.accounts.extend(old);
+                    for stored in &posted {
+                        self.taken.remove(&stored.id);
+                    }
+                    return Err(match job.batch {
+                        Some(_) => Error::Item { index, error: Box::new(error) },
+                        None => error,
+                    });
+                }
+            }
         }
-        let posted = decide(&mut self.accounts, &job.transaction, self.now);
-        if posted.is_err() {
-            taken.remove(&job.id);
+        self.touched.extend(job.accounts());
+        Ok(posted)
+    }
+
+    fn copy(&self, job: &Posting) -> Vec<LedgerAccount> {
+        let accounts = job.accounts();
+        accounts.iter().filter_map(|id| self.accounts.get(id)).cloned().collect()
+    }
+
+    fn post_item(
+        &mut self,
+        job: &Posting,
+        item: &Item,
+        batch: Option<(BatchId, i32)>,
+    ) -> Result<StoredTransaction, Error> {
+        let transaction = &item.transaction;
+        check_known(transaction, &self.accounts)?;
+        if self.taken.contains(&item.id) {
+            return Err(Error::IdTaken(item.id.name()));
         }
-        let posted = posted.map_err(Error::Refused)?;
-        self.touched.extend(job.transaction.entries.iter().map(|entry| entry.account));
-        Ok(Settled::Posted(stored(job, posted)))
+        let posted = decide(&mut self.accounts, transaction, self.now).map_err(Error::Refused)?;
+        self.taken.insert(item.id);
+        Ok(StoredTransaction {
+            id: item.id,
+            kind: transaction.kind.clone(),
+            entries: posted.entries,
+            description: transaction.description.clone(),
+            labels: transaction.labels.clone(),
+            effective_time: transaction.effective_time.unwrap_or(posted.record_time),
+            record_time: posted.record_time,
+            booking_date: posted.record_time.day_in(&job.tenant.zone),
+            batch,
+        })
+    }
+}
+
+/// Whether the ledger knows every account of a transaction.
+fn check_known(
+    transaction: &NewTransaction,
+    accounts: &BTreeMap<AccountId, LedgerAccount>,
+) -> Result<(), Error> {
+    let unknown = |(_, entry): &(usize, &NewEntry)| !accounts.contains_key(&entry.account);
+    match transaction.entries.iter().enumerate().find(unknown) {
+        Some((index, entry)) => Err(Error::UnknownAccount { index, account: entry.account }),
+        None => Ok(()),
     }
 }
 
@@ -111,17 +195,17 @@ impl Books {
 fn replay(found: &Found, job: &Posting) -> Answer {
     match found.answer(&job.request)? {
         Claim::Replayed(name) | Claim::Resumed(name) => Ok(Settled::Replayed(name)),
-        Claim::New => Err(outcome::reused(OPERATION).into()),
+        Claim::New => Err(outcome::reused(&job.request.operation).into()),
     }
 }
 
 /// An id that came twice in this batch.
 fn repeat(first: &Answer, before: &Posting, job: &Posting) -> Answer {
     if before.request.hash != job.request.hash {
-        return Err(outcome::reused(OPERATION).into());
+        return Err(outcome::reused(&job.request.operation).into());
     }
     match first {
-        Ok(Settled::Posted(stored)) => Ok(Settled::Replayed(stored.id.name())),
+        Ok(Settled::Posted(_)) => Ok(Settled::Replayed(before.resource())),
         Ok(Settled::Replayed(name)) => Ok(Settled::Replayed(name.clone())),
         Err(error) => Err(error.to_problem().into()),
     }
@@ -142,8 +226,8 @@ fn write(
     tenant: TenantId,
     jobs: &[&Posting],
     answers: &[Answer],
-    settled: &HashMap<&str, usize>,
-    found: &HashMap<String, Found>,
+    settled: &HashMap<Key<'_>, usize>,
+    found: &HashMap<Key<'_>, Found>,
     books: &Books,
 ) -> Result<(), Error> {
     let posted: Vec<&StoredTransaction> = answers
@@ -152,16 +236,15 @@ fn write(
             Ok(Settled::Posted(stored)) => Some(stored),
             _ => None,
         })
+        .flatten()
         .collect();
     let mut outcomes = Vec::with_capacity(settled.len());
     for (index, (job, answer)) in jobs.iter().zip(answers).enumerate() {
-        let request_id = job.request.request_id.as_str();
-        if found.contains_key(request_id) || settled.get(request_id) != Some(&index) {
+        if found.contains_key(&key(job)) || settled.get(&key(job)) != Some(&index) {
             continue;
         }
         let result: Result<String, Problem> = match answer {
-            Ok(Settled::Posted(stored)) => Ok(stored.id.name()),
-            Ok(Settled::Replayed(name)) => Ok(name.clone()),
+            Ok(_) => Ok(job.resource()),
             Err(error) => Err(error.to_problem()),
         };
         outcomes.push(outcome::Settled { request: &job.request, result });
@@ -179,36 +262,4 @@ fn write(
         postings::write(conn, tenant, &posted, &touched).map_err(again)?;
     }
     Ok(())
-}
-
-/// The accounts of a posting.
-pub(crate) fn accounts_of(transaction: &NewTransaction) -> BTreeSet<AccountId> {
-    transaction.entries.iter().map(|entry| entry.account).collect()
-}
-
-/// Whether the ledger knows every account of a posting.
-pub(crate) fn check_known<V>(
-    transaction: &NewTransaction,
-    accounts: &BTreeMap<AccountId, V>,
-) -> Result<(), Error> {
-    let unknown = |(_, entry): &(usize, &NewEntry)| !accounts.contains_key(&entry.account);
-    match transaction.entries.iter().enumerate().find(unknown) {
-        Some((index, entry)) => Err(Error::UnknownAccount { index, account: entry.account }),
-        None => Ok(()),
-    }
-}
-
-/// A decided posting as it is stored.
-pub(crate) fn stored(job: &Posting, posted: Posted) -> StoredTransaction {
-    let transaction = &job.transaction;
-    StoredTransaction {
-        id: job.id,
-        kind: transaction.kind.clone(),
-        entries: posted.entries,
-        description: transaction.description.clone(),
-        labels: transaction.labels.clone(),
-        effective_time: transaction.effective_time.unwrap_or(posted.record_time),
-        record_time: posted.record_time,
-        booking_date: posted.record_time.day_in(&job.tenant.zone),
-    }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,28 +14,60 @@ use shared::outcome::Request;
 use shared::problem::Problem;
 use shared::tenants::TenantInfo;
 
-use crate::domain::{NewTransaction, TransactionId};
+use crate::domain::{AccountId, BatchId, NewTransaction, TransactionId};
 use crate::error::Error;
 use crate::store::transactions::StoredTransaction;
 
-pub(crate) use batch::{OPERATION, accounts_of, check_known, stored};
+pub(crate) use batch::preview;
 
-/// A posting that is asked for.
+/// A posting that is asked for: one transaction, or a batch of them that are posted all or nothing.
 #[derive(Debug)]
 pub(crate) struct Posting {
     pub(crate) tenant: Arc<TenantInfo>,
     pub(crate) request: Request,
-    /// The id of the transaction, where it is posted.
+    /// The batch, where it is one.
+    pub(crate) batch: Option<BatchId>,
+    pub(crate) items: Vec<Item>,
+}
+
+/// A transaction of a posting.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// The id that it gets where it is posted.
     pub(crate) id: TransactionId,
     pub(crate) transaction: NewTransaction,
+}
+
+impl Item {
+    /// A transaction, with the id that its caller chose or a new one.
+    pub(crate) fn new(transaction: NewTransaction) -> Self {
+        Self { id: transaction.id.unwrap_or_else(TransactionId::generate), transaction }
+    }
+}
+
+impl Posting {
+    /// The resource that it makes: the batch, or its one transaction.
+    fn resource(&self) -> String {
+        match (&self.batch, self.items.first()) {
+            (Some(batch), _) => batch.name(),
+            (None, Some(item)) => item.id.name(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Every account that it names.
+    pub(crate) fn accounts(&self) -> BTreeSet<AccountId> {
+        let entries = self.items.iter().flat_map(|item| &item.transaction.entries);
+        entries.map(|entry| entry.account).collect()
+    }
 }
 
 /// What became of a posting.
 #[derive(Debug)]
 pub(crate) enum Settled {
     /// It was posted now.
-    Posted(StoredTransaction),
-    /// It was posted before, as this transaction.
+    Posted(Vec<StoredTransaction>),
+    /// It was posted before, as this resource.
     Replayed(String),
 }
 
@@ -55,7 +88,7 @@ impl Worker for Engine {
     type Answer = Answer;
 
     fn weight(job: &Posting) -> usize {
-        job.transaction.entries.len()
+        job.items.iter().map(|item| item.transaction.entries.len()).sum()
     }
 
     fn run(&mut self, jobs: Vec<Posting>) -> Vec<Answer> {

@@ -2,6 +2,7 @@
 
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::lane::Priority;
 use shared::money::Money;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
@@ -9,7 +10,7 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::post::{Post, post};
-use super::{Rpc, decode};
+use super::{Rpc, decode, encode};
 use crate::domain::{
     AccountId, ENTRIES_MAX, NewEntry, NewTransaction, TransactionId, check_balance,
 };
@@ -19,16 +20,22 @@ pub(super) async fn call(
     request: Request<wire::CreateTransactionRequest>,
 ) -> Result<Response<wire::Transaction>, Status> {
     let call = Call::of(&request)?;
-    let asked = decode(request.into_inner())?;
-    Ok(post(rpc, &call, asked).await?)
+    let asked = decode(request.into_inner(), Priority::Normal)?;
+    Ok(encode::posted(post(rpc, &call, asked).await?)?)
 }
 
-fn decode(request: wire::CreateTransactionRequest) -> Decoded<Post> {
-    let request_id = field::required_request_id(request.request_id).at("request_id")?;
+pub(super) fn decode(request: wire::CreateTransactionRequest, priority: Priority) -> Decoded<Post> {
+    let request_id = field::required_request_id(request.request_id.clone()).at("request_id")?;
+    let validate_only = request.validate_only;
+    let transactions = vec![transaction(request)?];
+    Ok(Post { transactions, batch: false, request_id, validate_only, priority })
+}
+
+/// The transaction that is asked for, without its request id.
+pub(super) fn transaction(request: wire::CreateTransactionRequest) -> Decoded<NewTransaction> {
     let id = TransactionId::parse_chosen(&request.transaction_id).at("transaction_id")?;
     let transaction = field::required(request.transaction).at("transaction")?;
-    let transaction = transaction_fields(transaction, id).at("transaction")?;
-    Ok(Post { transaction, request_id, validate_only: request.validate_only })
+    transaction_fields(transaction, id).at("transaction")
 }
 
 fn transaction_fields(

@@ -2,14 +2,15 @@
 
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::lane::Priority;
 use shared::money::Money;
 use shared::problem::Problem;
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::Rpc;
 use super::post::{Post, post};
+use super::{Rpc, encode};
 use crate::domain::{AccountId, Direction, NewEntry, NewTransaction, TransactionId};
 
 pub(super) async fn call(
@@ -17,11 +18,19 @@ pub(super) async fn call(
     request: Request<wire::CreateTransferRequest>,
 ) -> Result<Response<wire::Transaction>, Status> {
     let call = Call::of(&request)?;
-    let asked = decode(request.into_inner())?;
-    Ok(post(rpc, &call, asked).await.map_err(own_fields)?)
+    let asked = decode(request.into_inner(), Priority::Normal)?;
+    Ok(encode::posted(post(rpc, &call, asked).await.map_err(own_fields)?)?)
 }
 
-fn decode(request: wire::CreateTransferRequest) -> Decoded<Post> {
+pub(super) fn decode(request: wire::CreateTransferRequest, priority: Priority) -> Decoded<Post> {
+    let request_id = field::required_request_id(request.request_id.clone()).at("request_id")?;
+    let validate_only = request.validate_only;
+    let transactions = vec![transaction(request)?];
+    Ok(Post { transactions, batch: false, request_id, validate_only, priority })
+}
+
+/// The transaction of two entries that is asked for, without its request id.
+pub(super) fn transaction(request: wire::CreateTransferRequest) -> Decoded<NewTransaction> {
     let from = AccountId::parse_name(&request.from).at("from")?;
     let to = AccountId::parse_name(&request.to).at("to")?;
     if from == to {
@@ -31,7 +40,7 @@ fn decode(request: wire::CreateTransferRequest) -> Decoded<Post> {
         field::required(request.amount.as_ref()).and_then(Money::decode_positive).at("amount")?;
     let entry = |account, direction| NewEntry { account, direction, amount, memo: String::new() };
     let kind = if request.r#type.is_empty() { "TRANSFER".to_owned() } else { request.r#type };
-    let transaction = NewTransaction {
+    Ok(NewTransaction {
         id: TransactionId::parse_chosen(&request.transaction_id).at("transaction_id")?,
         kind: field::code(kind).at("type")?,
         entries: vec![entry(from, Direction::Debit), entry(to, Direction::Credit)],
@@ -42,13 +51,11 @@ fn decode(request: wire::CreateTransferRequest) -> Decoded<Post> {
             .map(Timestamp::decode)
             .transpose()
             .at("effective_time")?,
-    };
-    let request_id = field::required_request_id(request.request_id).at("request_id")?;
-    Ok(Post { transaction, request_id, validate_only: request.validate_only })
+    })
 }
 
 /// A posting names the fields of a transaction; here they are the transfer's own.
-fn own_fields(mut problem: Problem) -> Problem {
+pub(super) fn own_fields(mut problem: Problem) -> Problem {
     problem.field = problem.field.map(|field| {
         let own = field.strip_prefix("transaction.").unwrap_or(&field);
         match own.strip_prefix("entries[").and_then(|entry| entry.split_once("].")) {

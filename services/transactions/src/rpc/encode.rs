@@ -1,12 +1,24 @@
 //! Encoding that several RPCs share.
 
+use shared::grpc::call::replayed;
+use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
+use tonic::Response;
 
+use super::post::Done;
 use crate::domain::{
     AccountClass, Block, Controls, Direction, Effect, LedgerAccount, Overdraft, PostedEntry,
 };
 use crate::store::transactions::StoredTransaction;
+
+/// The answer to a single posting.
+pub(super) fn posted(done: Done) -> Result<Response<wire::Transaction>, Problem> {
+    let fault = || Problem::new(Reason::Internal, "A posting left no transaction.");
+    let stored = done.transactions.into_iter().next().ok_or_else(fault)?;
+    let answer = transaction(stored);
+    Ok(if done.replayed { replayed(answer) } else { Response::new(answer) })
+}
 
 pub(super) fn transaction(stored: StoredTransaction) -> wire::Transaction {
     wire::Transaction {

@@ -7,7 +7,8 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode};
-use crate::domain::TransactionId;
+use crate::domain::{BatchId, TransactionId};
+use crate::error::Error;
 use crate::store::transactions::{self, StoredTransaction};
 
 pub(super) async fn call(
@@ -30,4 +31,21 @@ pub(super) async fn find(
         .db
         .read("get_transaction", call.scope(), move |conn| transactions::select(conn, tenant, id));
     read.await?.ok_or_else(|| id.not_found())
+}
+
+/// The transactions of a batch, in their order.
+pub(super) async fn find_batch(
+    rpc: &Rpc,
+    call: &Call,
+    id: BatchId,
+) -> Result<Vec<StoredTransaction>, Problem> {
+    let tenant = call.tenant_id()?;
+    let read = rpc.db.read("get_batch", call.scope(), move |conn| {
+        let mut found = Vec::new();
+        for id in transactions::of_batch(conn, tenant, id)? {
+            found.extend(transactions::select(conn, tenant, id)?);
+        }
+        Ok::<_, Error>(found)
+    });
+    Ok(read.await?)
 }

@@ -4,6 +4,7 @@ mod create_transaction;
 mod create_transfer;
 mod decode;
 mod encode;
+mod execute_batch;
 mod get_balance;
 mod get_transaction;
 mod introduce;
@@ -72,6 +73,13 @@ impl TransactionService for Rpc {
         request: Request<wire::CreateTransferRequest>,
     ) -> Result<Response<wire::Transaction>, Status> {
         create_transfer::call(self, request).await
+    }
+
+    async fn execute_batch(
+        &self,
+        request: Request<wire::ExecuteBatchRequest>,
+    ) -> Result<Response<wire::ExecuteBatchResponse>, Status> {
+        execute_batch::call(self, request).await
     }
 
     async fn get_transaction(

@@ -1,52 +1,56 @@
-//! Posting, as both ways of asking for it share it.
+//! Posting, as every way of asking for it shares it.
 
 use std::sync::Arc;
 
 use shared::grpc::Call;
-use shared::grpc::call::replayed;
 use shared::lane::Priority;
 use shared::problem::{Problem, Reason};
-use strongroom_proto::transactions::v1 as wire;
-use tonic::Response;
 
+use super::Rpc;
 use super::get_transaction::find;
 use super::introduce::introduce;
-use super::{Rpc, encode};
-use crate::domain::{NewTransaction, TransactionId, decide};
-use crate::engine::{OPERATION, Posting, Settled, accounts_of, check_known, stored};
-use crate::error::Error;
-use crate::store::{ledger_accounts, transactions};
+use crate::domain::{BatchId, NewTransaction, TransactionId};
+use crate::engine::{Item, Posting, Settled, preview};
+use crate::store::transactions::StoredTransaction;
+
+/// The operation of a single posting, by which its request id is found again.
+const CREATE: &str = "create-transaction";
+/// The operation of a batch that is posted all or nothing.
+const BATCH: &str = "execute-batch";
 
 /// A posting that is asked for.
 pub(super) struct Post {
-    pub(super) transaction: NewTransaction,
+    /// One, or the items of a batch.
+    pub(super) transactions: Vec<NewTransaction>,
+    /// Whether they are a batch, which is posted all or nothing.
+    pub(super) batch: bool,
+    /// Empty only where it is validated.
     pub(super) request_id: String,
     pub(super) validate_only: bool,
+    pub(super) priority: Priority,
+}
+
+/// What was posted, and whether it was before.
+pub(super) struct Done {
+    pub(super) transactions: Vec<StoredTransaction>,
+    pub(super) replayed: bool,
 }
 
 /// Posts, once for each request id.
-pub(super) async fn post(
-    rpc: &Rpc,
-    call: &Call,
-    asked: Post,
-) -> Result<Response<wire::Transaction>, Problem> {
-    let Post { transaction, request_id, validate_only } = asked;
-    if transaction.effective_time.is_some_and(|time| time > rpc.clock.now()) {
+pub(super) async fn post(rpc: &Rpc, call: &Call, asked: Post) -> Result<Done, Problem> {
+    let now = rpc.clock.now();
+    let late = |one: &NewTransaction| one.effective_time.is_some_and(|time| time > now);
+    if let Some(index) = asked.transactions.iter().position(late) {
         return Err(Problem::new(Reason::FieldInvalid, "must not be in the future")
-            .in_field("transaction.effective_time"));
+            .in_field("transaction.effective_time")
+            .figure("item", index));
     }
-    let attempt = async || {
-        let posting = posting(rpc, call, &transaction, &request_id)?;
-        match validate_only {
-            true => validate(rpc, call, posting).await,
-            false => post_once(rpc, call, posting).await,
-        }
-    };
-    match attempt().await {
+    match attempt(rpc, call, &asked).await {
         // An account that accounts has just opened, and that has not reached the ledger yet.
         Err(problem) if problem.reason == Reason::ResourceNotFound => {
-            match introduce(rpc, call, accounts_of(&transaction)).await? {
-                true => attempt().await,
+            let accounts = posting(rpc, call, &asked)?.accounts();
+            match introduce(rpc, call, accounts).await? {
+                true => attempt(rpc, call, &asked).await,
                 false => Err(problem),
             }
         }
@@ -54,51 +58,47 @@ pub(super) async fn post(
     }
 }
 
-fn posting(
-    rpc: &Rpc,
-    call: &Call,
-    transaction: &NewTransaction,
-    request_id: &str,
-) -> Result<Posting, Problem> {
-    let outside = || Problem::new(Reason::Internal, "The method is called outside any tenant.");
-    Ok(Posting {
-        tenant: call.tenant.as_ref().map(Arc::clone).ok_or_else(outside)?,
-        request: call.request(OPERATION, request_id.to_owned(), transaction, &rpc.clock)?,
-        id: transaction.id.unwrap_or_else(TransactionId::generate),
-        transaction: transaction.clone(),
-    })
-}
-
-async fn post_once(
-    rpc: &Rpc,
-    call: &Call,
-    posting: Posting,
-) -> Result<Response<wire::Transaction>, Problem> {
-    match rpc.lane.submit(posting, call.deadline, Priority::Normal).await?? {
-        Settled::Posted(posted) => Ok(Response::new(encode::transaction(posted))),
+async fn attempt(rpc: &Rpc, call: &Call, asked: &Post) -> Result<Done, Problem> {
+    let posting = posting(rpc, call, asked)?;
+    if asked.validate_only {
+        let now = rpc.clock.now();
+        let decide = move |conn: &mut diesel::PgConnection| preview(conn, &posting, now);
+        let transactions = rpc.db.read("validate_posting", call.scope(), decide).await?;
+        return Ok(Done { transactions, replayed: false });
+    }
+    match rpc.lane.submit(posting, call.deadline, asked.priority).await?? {
+        Settled::Posted(transactions) => Ok(Done { transactions, replayed: false }),
         Settled::Replayed(name) => {
-            let id = TransactionId::parse_name(&name)?;
-            Ok(replayed(encode::transaction(find(rpc, call, id).await?)))
+            let transactions = replay(rpc, call, asked.batch, &name).await?;
+            Ok(Done { transactions, replayed: true })
         }
     }
 }
 
-/// Decides a posting in a snapshot, and leaves no trace.
-async fn validate(
+fn posting(rpc: &Rpc, call: &Call, asked: &Post) -> Result<Posting, Problem> {
+    let outside = || Problem::new(Reason::Internal, "The method is called outside any tenant.");
+    let (request_id, clock) = (asked.request_id.clone(), &rpc.clock);
+    let request = match (asked.batch, asked.transactions.as_slice()) {
+        (false, [one]) => call.request(CREATE, request_id, one, clock)?,
+        (_, all) => call.request(BATCH, request_id, &all, clock)?,
+    };
+    Ok(Posting {
+        tenant: call.tenant.as_ref().map(Arc::clone).ok_or_else(outside)?,
+        request,
+        batch: asked.batch.then(BatchId::generate),
+        items: asked.transactions.iter().cloned().map(Item::new).collect(),
+    })
+}
+
+/// What an earlier request with the same id has posted.
+async fn replay(
     rpc: &Rpc,
     call: &Call,
-    posting: Posting,
-) -> Result<Response<wire::Transaction>, Problem> {
-    let now = rpc.clock.now();
-    let decided = rpc.db.read("validate_transaction", call.scope(), move |conn| {
-        let (tenant, transaction) = (posting.tenant.id, &posting.transaction);
-        if !transactions::taken(conn, tenant, vec![posting.id])?.is_empty() {
-            return Err(Error::IdTaken(posting.id.name()));
-        }
-        let mut accounts = ledger_accounts::select_all(conn, tenant, &accounts_of(transaction))?;
-        check_known(transaction, &accounts)?;
-        let posted = decide(&mut accounts, transaction, now).map_err(Error::Refused)?;
-        Ok(stored(&posting, posted))
-    });
-    Ok(Response::new(encode::transaction(decided.await?)))
+    batch: bool,
+    name: &str,
+) -> Result<Vec<StoredTransaction>, Problem> {
+    if batch {
+        return super::get_transaction::find_batch(rpc, call, BatchId::parse_name(name)?).await;
+    }
+    Ok(vec![find(rpc, call, TransactionId::parse_name(name)?).await?])
 }

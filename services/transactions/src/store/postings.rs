@@ -27,15 +27,16 @@ pub(crate) fn write(
 const BOOKS: &str = ", \
     headers AS ( \
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
-            booking_date) \
-        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7) AS n), \
+            booking_date, batch_id, batch_index) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS n), \
     lines AS ( \
         INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
             direction, amount, currency, posted_after, available_after, version_after) \
-        SELECT $1, n.* FROM unnest($8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AS n) \
+        SELECT $1, n.* FROM unnest($10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+            AS n) \
     UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
         entry_seq = n.entry_seq, version = n.version, record_time = n.record_time \
-    FROM unnest($18, $19, $20, $21, $22, $23) \
+    FROM unnest($20, $21, $22, $23, $24, $25) \
         AS n (id, debits, credits, entry_seq, version, record_time) \
     WHERE a.tenant_id = $1 AND a.id = n.id";
 
@@ -68,6 +69,9 @@ fn write_books(
         header(transactions, |t| t.effective_time).into_sql::<Array<Timestamptz>>(),
         header(transactions, |t| t.record_time).into_sql::<Array<Timestamptz>>(),
         header(transactions, |t| t.booking_date).into_sql::<Array<Date>>(),
+        header(transactions, |t| t.batch.map(|batch| batch.0)).into_sql::<Array<Nullable<Uuid>>>(),
+        header(transactions, |t| t.batch.map(|batch| batch.1))
+            .into_sql::<Array<Nullable<Integer>>>(),
         line(&lines, |l| l.0).into_sql::<Array<Uuid>>(),
         line(&lines, |l| l.1).into_sql::<Array<Integer>>(),
         line(&lines, |l| l.2.entry.account).into_sql::<Array<Uuid>>(),

@@ -64,6 +64,8 @@ diesel::table! {
         effective_time -> Timestamptz,
         record_time -> Timestamptz,
         booking_date -> Date,
+        batch_id -> Nullable<Uuid>,
+        batch_index -> Nullable<Integer>,
     }
 }
 

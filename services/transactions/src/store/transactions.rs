@@ -9,7 +9,7 @@ use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
 
 use super::schema::{entries, labels, ledger_accounts, texts, transactions};
-use crate::domain::{AccountId, Direction, NewEntry, PostedEntry, TransactionId};
+use crate::domain::{AccountId, BatchId, Direction, NewEntry, PostedEntry, TransactionId};
 use crate::error::Error;
 
 /// The index under which a transaction's own description is stored among the memos.
@@ -26,6 +26,8 @@ pub(crate) struct StoredTransaction {
     pub(crate) effective_time: Timestamp,
     pub(crate) record_time: Timestamp,
     pub(crate) booking_date: Day,
+    /// The batch that it was posted with, all or nothing, and its place there.
+    pub(crate) batch: Option<(BatchId, i32)>,
 }
 
 #[derive(Debug, Queryable, Selectable)]
@@ -35,6 +37,21 @@ struct Header {
     effective_time: Timestamp,
     record_time: Timestamp,
     booking_date: Day,
+    batch_id: Option<BatchId>,
+    batch_index: Option<i32>,
+}
+
+/// The transactions of a batch, in their order.
+pub(crate) fn of_batch(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    batch: BatchId,
+) -> QueryResult<Vec<TransactionId>> {
+    transactions::table
+        .filter(transactions::tenant_id.eq(tenant).and(transactions::batch_id.eq(batch)))
+        .order(transactions::batch_index)
+        .select(transactions::id)
+        .load(conn)
 }
 
 /// Those of the ids that are in use.
@@ -81,6 +98,7 @@ pub(crate) fn select(
         effective_time: header.effective_time,
         record_time: header.record_time,
         booking_date: header.booking_date,
+        batch: header.batch_id.zip(header.batch_index),
     }))
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bad_input;
+mod batches;
 mod concurrency;
 mod defence;
 mod outcomes;

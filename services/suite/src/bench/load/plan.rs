@@ -1,0 +1,94 @@
+//! What the callers are told, and what they tell: a line of JSON each, on standard input and output.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// What the callers shall do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::bench) struct Plan {
+    /// The replicas of the service. Connections go to them in turn.
+    pub(in crate::bench) addresses: Vec<SocketAddr>,
+    /// HTTP/2 connections altogether.
+    pub(in crate::bench) connections: usize,
+    /// Threads of the callers' process.
+    pub(in crate::bench) threads: usize,
+    /// How many calls are under way at once, at most.
+    pub(in crate::bench) callers: usize,
+    /// The books of each tenant. Callers go to them in turn.
+    pub(in crate::bench) books: Vec<Book>,
+    /// Whether the first account takes part in every transfer.
+    pub(in crate::bench) hot: bool,
+    /// Calls a second, by chance and whether or not earlier ones are answered (open loop); else
+    /// each caller asks again as soon as it has its answer (closed loop).
+    pub(in crate::bench) rate: Option<f64>,
+    /// Seconds before the measurement begins.
+    pub(in crate::bench) warm_up: f64,
+    /// When it ends.
+    pub(in crate::bench) length: Length,
+}
+
+/// The books of one tenant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::bench) struct Book {
+    /// The bearer token of its callers.
+    pub(in crate::bench) token: String,
+    /// How many accounts it has.
+    pub(in crate::bench) accounts: u64,
+}
+
+/// When a measurement ends.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in crate::bench) enum Length {
+    /// After so many seconds.
+    Seconds(f64),
+    /// After so many transfers.
+    Transfers(u64),
+}
+
+/// What the callers tell while they call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::bench) enum Event {
+    /// The measurement begins.
+    Begin,
+    /// So many transfers were acknowledged so far.
+    Progress(u64),
+    /// The measurement ends; calls that are under way still get their answers.
+    End,
+    /// All calls are answered.
+    Done(Summary),
+}
+
+/// What came of the calls.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::bench) struct Summary {
+    /// Seconds of the measurement.
+    pub(in crate::bench) seconds: f64,
+    /// Transfers that were acknowledged in it.
+    pub(in crate::bench) measured: u64,
+    /// Transfers that were acknowledged at all: before, in and after it.
+    pub(in crate::bench) acknowledged: u64,
+    /// Transfers that a rule of business refused.
+    pub(in crate::bench) rejected: u64,
+    /// Calls that were repeated with the same request id, because the service asked for it.
+    pub(in crate::bench) retried: u64,
+    /// Calls without an answer that settles them, or with a wrong one.
+    pub(in crate::bench) failed: u64,
+    /// What the first of these was.
+    pub(in crate::bench) failure: Option<String>,
+    /// From when a call was due until its answer was there, in microseconds.
+    pub(in crate::bench) latency: Latency,
+}
+
+/// Percentiles in microseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(in crate::bench) struct Latency {
+    /// The median.
+    pub(in crate::bench) p50: u64,
+    /// Of a hundred calls one takes longer.
+    pub(in crate::bench) p99: u64,
+    /// Of a thousand calls one takes longer.
+    pub(in crate::bench) p999: u64,
+    /// The longest.
+    pub(in crate::bench) max: u64,
+}

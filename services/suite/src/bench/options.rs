@@ -1,0 +1,208 @@
+//! What `bench ledger` can be told.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::config::seconds;
+
+use crate::error::Error;
+
+/// Seconds of each measurement, alone and as one of many.
+const SECONDS: Duration = Duration::from_secs(10);
+const SECONDS_OF_ALL: Duration = Duration::from_secs(5);
+/// Callers where nothing else is said.
+const CALLERS: usize = 256;
+/// Callers on one connection, where there are enough; and connections at most.
+const CALLERS_PER_CONNECTION: usize = 32;
+const CONNECTIONS_MAX: usize = 16;
+
+/// What is measured, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    /// Callers, each of which waits for its answer before it asks again; 256, or one for each
+    /// tenant
+    #[arg(long, value_name = "N")]
+    callers: Option<usize>,
+    /// Transfers in one call; only 1 until the contract has ExecuteBatch
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: usize,
+    /// Tenants, which share the accounts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    tenants: usize,
+    /// Let one account take part in every transfer
+    #[arg(long)]
+    hot: bool,
+    /// Processes of the service on the one database
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    replicas: usize,
+    /// Calls a second that come whether or not earlier ones are answered (open loop)
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
+    /// HTTP/2 connections; one for each 32 callers, and at most 16, where it is absent
+    #[arg(long, value_name = "N")]
+    connections: Option<usize>,
+    /// Seconds of each measurement; 10, or 5 with --all
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    seconds: Option<Duration>,
+    /// Seconds of load before each measurement
+    #[arg(long, value_name = "N", value_parser = seconds, default_value = "2")]
+    pub(super) warm_up: Duration,
+    /// Rounds, of which the medians are taken; floors and service alternate in each
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(super) rounds: usize,
+    /// Accounts
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(super) accounts: u64,
+    /// Transfers that are in the books before the first measurement
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) fill: u64,
+    /// Clients of pgbench; the best number of 1, 2, 4, 8, 16 and 32 where it is absent
+    #[arg(long, value_name = "N")]
+    pub(super) clients: Option<u32>,
+    /// Measure the service alone: quicker, and without ratios
+    #[arg(long)]
+    pub(super) no_floors: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Measure everything that the README shows, and print its table
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "callers", "batch", "tenants", "hot", "replicas", "rate", "no_floors", "connections",
+        ]
+    )]
+    pub(super) all: bool,
+}
+
+/// One kind of load on the service.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Case {
+    pub(super) callers: usize,
+    pub(super) connections: usize,
+    pub(super) tenants: usize,
+    pub(super) hot: bool,
+    pub(super) replicas: usize,
+    pub(super) rate: Option<f64>,
+}
+
+impl Case {
+    /// So many callers of one tenant, on one replica.
+    pub(super) fn unary(callers: usize) -> Self {
+        let connections = (callers / CALLERS_PER_CONNECTION).clamp(1, CONNECTIONS_MAX);
+        Self { callers, connections, tenants: 1, hot: false, replicas: 1, rate: None }
+    }
+
+    /// In a few words.
+    pub(super) fn title(&self) -> String {
+        let mut title = match (self.rate, self.callers) {
+            (Some(rate), _) => format!("open loop, {rate:.0} calls/s"),
+            (None, 1) => "1 caller".to_owned(),
+            (None, callers) => format!("{} callers", grouped(callers as u64)),
+        };
+        if self.tenants > 1 {
+            title += &format!(", {} tenants", grouped(self.tenants as u64));
+        }
+        if self.hot {
+            title += ", one hot account";
+        }
+        if self.replicas > 1 {
+            title += &format!(", {} replicas", self.replicas);
+        }
+        title
+    }
+
+    /// What this load is compared with beside the floors: the same without what is special in it.
+    pub(super) fn reference(&self) -> Option<Self> {
+        let plain = Self { tenants: 1, hot: false, replicas: 1, ..*self };
+        (plain != *self).then_some(plain)
+    }
+}
+
+impl Arguments {
+    /// Refuses what cannot be measured.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let refuse = |message: &str| Err(Error::Usage(message.to_owned()));
+        if self.batch != 1 {
+            return refuse("--batch takes only 1: the contract has no ExecuteBatch yet");
+        }
+        if self.callers == Some(0) || self.tenants == 0 || self.replicas == 0 {
+            return refuse("--callers, --tenants and --replicas are at least 1");
+        }
+        if self.rounds == 0 || self.connections == Some(0) || self.clients == Some(0) {
+            return refuse("--rounds, --connections and --clients are at least 1");
+        }
+        if self.accounts < 2 || self.accounts < 2 * self.tenants as u64 {
+            return refuse("--accounts is at least 2 for each tenant");
+        }
+        if self.rate.is_some_and(|rate| !(rate >= 1.0 && rate.is_finite())) {
+            return refuse("--rate is at least 1");
+        }
+        if self.length() < Duration::from_secs(1) {
+            return refuse("--seconds is at least 1");
+        }
+        Ok(())
+    }
+
+    /// How long each measurement takes.
+    pub(super) fn length(&self) -> Duration {
+        self.seconds.unwrap_or(if self.all { SECONDS_OF_ALL } else { SECONDS })
+    }
+
+    /// The loads of the closed loops, or the one that was asked for and what it is compared with.
+    pub(super) fn cases(&self) -> Vec<Case> {
+        if self.all {
+            return vec![
+                Case::unary(64),
+                Case::unary(256),
+                Case::unary(1_024),
+                Case { hot: true, ..Case::unary(256) },
+                Case { tenants: 1_000, ..Case::unary(1_000) },
+                Case::unary(1),
+                Case { replicas: 2, ..Case::unary(256) },
+            ];
+        }
+        let default = if self.tenants > 1 { self.tenants } else { CALLERS };
+        let plain = Case::unary(self.callers.unwrap_or(default));
+        let case = Case {
+            connections: self.connections.unwrap_or(plain.connections).min(plain.callers),
+            tenants: self.tenants,
+            hot: self.hot,
+            replicas: self.replicas,
+            rate: self.rate,
+            ..plain
+        };
+        std::iter::once(case).chain(case.reference()).collect()
+    }
+}
+
+/// A number with commas: 1,024.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let all = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(all, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_special_load_is_compared_with_the_plain_one() {
+        let hot = Case { hot: true, ..Case::unary(64) };
+        assert_eq!(hot.reference(), Some(Case::unary(64)));
+        assert_eq!(Case::unary(64).reference(), None);
+    }
+}
