@@ -79,12 +79,13 @@ impl<W: Worker> Inner<W> {
 /// A lane. When its last handle goes, the thread does what waits and ends.
 pub struct Lane<W: Worker> {
     inner: Arc<Inner<W>>,
-    _close: Arc<Close<W>>,
+    /// Closes the lane when the last handle drops it.
+    close: Arc<Close<W>>,
 }
 
 impl<W: Worker> Clone for Lane<W> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), _close: Arc::clone(&self._close) }
+        Self { inner: Arc::clone(&self.inner), close: Arc::clone(&self.close) }
     }
 }
 
@@ -119,7 +120,7 @@ impl<W: Worker> Lane<W> {
             drop(owner);
         })?;
         let close = Arc::new(Close(Arc::clone(&inner)));
-        Ok(Self { inner, _close: close })
+        Ok(Self { inner, close })
     }
 
     /// Has a job done in some batch. Refuses at once where too many wait; what is not begun before
@@ -306,7 +307,7 @@ mod tests {
             async move { lane.submit(0, later(), Priority::Normal).await }
         });
         test.batches.recv().unwrap();
-        let late = tokio::spawn({
+        let too_late = tokio::spawn({
             let lane = test.lane.clone();
             async move { lane.submit(1, Deadline::after(Duration::ZERO), Priority::Normal).await }
         });
@@ -324,7 +325,7 @@ mod tests {
         assert!(gone.await.is_err());
         test.gate.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(late.await.unwrap().unwrap_err().reason, Reason::Deadline);
+        assert_eq!(too_late.await.unwrap().unwrap_err().reason, Reason::Deadline);
     }
 
     #[tokio::test(flavor = "multi_thread")]

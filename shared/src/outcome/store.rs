@@ -275,9 +275,14 @@ pub fn find_all(
     tenant: TenantId,
     keys: &[(&str, &str)],
 ) -> QueryResult<HashMap<(String, String), Found>> {
-    const FIND: &str = "SELECT o.* FROM unnest($2, $3) AS n (operation, request_id) \
-                        JOIN outcomes o ON o.tenant_id = $1 AND o.operation = n.operation \
-                            AND o.request_id = n.request_id";
+    // Not `o.*`: a statement that is prepared fails once a later migration adds a column.
+    const FIND: &str = "\
+        SELECT o.tenant_id, o.operation, o.request_id, o.request_hash, o.state, o.resource, \
+            o.reason, o.message, o.figures, o.principal, o.trace_id, o.create_time, \
+            o.settle_time, o.lease_time \
+        FROM unnest($2, $3) AS n (operation, request_id) \
+        JOIN outcomes o ON o.tenant_id = $1 AND o.operation = n.operation \
+            AND o.request_id = n.request_id";
     let (operations, request_ids): (Vec<&str>, Vec<&str>) = keys.iter().copied().unzip();
     let binds = (
         tenant.into_sql::<Uuid>(),

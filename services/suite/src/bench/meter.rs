@@ -38,6 +38,11 @@ impl Meter {
         }
     }
 
+    /// Says how far the step is, where that can be seen as it changes.
+    pub(super) fn update(&self, line: &str) {
+        self.bar.set_message(line.to_owned());
+    }
+
     /// Runs a step that should take so long, and moves the bar meanwhile.
     pub(super) async fn step<F: Future>(&self, planned: Duration, work: F) -> F::Output {
         let (began, from) = (Instant::now(), self.bar.position());

@@ -79,8 +79,7 @@ END $$;
 -- as the transaction says, or that name an account which is not there or has another currency, are
 -- refused: no bug and no SQL can add to what is posted. A statement must therefore bring all
 -- entries of a transaction.
-CREATE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
+CREATE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM added
@@ -91,10 +90,11 @@ BEGIN
             CONSTRAINT = 'entries_balance';
     END IF;
     IF EXISTS (
-        SELECT FROM (SELECT tenant_id, transaction_id, count(*) AS count
+        SELECT FROM (SELECT tenant_id, transaction_id, count(*) AS count, max(entry_index) AS last
                      FROM added GROUP BY tenant_id, transaction_id) a
         LEFT JOIN transactions t ON t.tenant_id = a.tenant_id AND t.id = a.transaction_id
-        WHERE t.entry_count IS DISTINCT FROM a.count
+        -- All places at once, so none is left for what comes later.
+        WHERE t.entry_count IS DISTINCT FROM a.count OR a.last >= t.entry_count
     ) THEN
         RAISE EXCEPTION 'entries are not complete' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'entries_complete';
@@ -108,6 +108,12 @@ BEGIN
             CONSTRAINT = 'entries_account';
     END IF;
     RETURN NULL;
+END $$;
+-- A session's temporary tables come first unless they are named last, and could stand in for these.
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION entries_balance() SET search_path = %I, pg_temp',
+        current_schema());
 END $$;
 CREATE TRIGGER entries_balance AFTER INSERT ON entries
     REFERENCING NEW TABLE AS added

@@ -79,7 +79,7 @@ fn post_tenant(
 /// A request id and its operation.
 type Key<'a> = (&'a str, &'a str);
 
-fn key<'a>(job: &'a Posting) -> Key<'a> {
+fn key(job: &Posting) -> Key<'_> {
     (&job.request.operation, &job.request.request_id)
 }
 

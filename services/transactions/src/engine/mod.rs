@@ -92,15 +92,16 @@ impl Worker for Engine {
     }
 
     fn run(&mut self, jobs: Vec<Posting>) -> Vec<Answer> {
-        self.post(&jobs)
+        let deadline = Deadline::after(self.timeout);
+        self.post(&jobs, deadline)
     }
 }
 
 impl Engine {
     /// Posts a batch. Where it fails as a whole it is halved, so that what made it fail is left
-    /// alone with its failure.
-    fn post(&mut self, jobs: &[Posting]) -> Vec<Answer> {
-        let deadline = Deadline::after(self.timeout);
+    /// alone with its failure. All halves share one deadline, or a row that somebody keeps locked
+    /// would hold up the lane once for each job that wants it.
+    fn post(&mut self, jobs: &[Posting], deadline: Deadline) -> Vec<Answer> {
         let scope = match one_tenant(jobs) {
             Some(tenant) => Scope::tenant(tenant, deadline),
             None => Scope::tenantless(deadline),
@@ -113,21 +114,27 @@ impl Engine {
             Ok(answers) => answers,
             Err(error) if jobs.len() == 1 => vec![Err(error)],
             // Halves would fare no better, or must not be tried.
-            Err(Error::Db(
-                error @ (DbError::Unavailable(_) | DbError::Closed | DbError::CommitUnknown),
-            )) => {
-                let problem = Problem::from(error);
-                jobs.iter().map(|_| Err(problem.clone().into())).collect()
-            }
+            Err(
+                error @ Error::Db(
+                    DbError::Unavailable(_) | DbError::Closed | DbError::CommitUnknown,
+                ),
+            ) => all(jobs, &error),
+            Err(error) if deadline.remaining().is_zero() => all(jobs, &error),
             Err(error) => {
                 tracing::warn!(%error, jobs = jobs.len(), "a batch failed as a whole");
                 let (first, second) = jobs.split_at(jobs.len() / 2);
-                let mut answers = self.post(first);
-                answers.extend(self.post(second));
+                let mut answers = self.post(first, deadline);
+                answers.extend(self.post(second, deadline));
                 answers
             }
         }
     }
+}
+
+/// The same answer for all.
+fn all(jobs: &[Posting], error: &Error) -> Vec<Answer> {
+    let problem = error.to_problem();
+    jobs.iter().map(|_| Err(problem.clone().into())).collect()
 }
 
 /// The tenant of a batch that has only one.

@@ -154,8 +154,12 @@ pub(crate) fn lock(
     tenant: TenantId,
     ids: &BTreeSet<AccountId>,
 ) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
-    const LOCK: &str = "SELECT * FROM ledger_accounts WHERE tenant_id = $1 AND id = ANY ($2) \
-                        ORDER BY id FOR NO KEY UPDATE";
+    // Not `*`: a statement that is prepared fails once a later migration adds a column.
+    const LOCK: &str = "\
+        SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, posted_debits, \
+            posted_credits, held, entry_seq, version, controls, create_time, record_time \
+        FROM ledger_accounts WHERE tenant_id = $1 AND id = ANY ($2) \
+        ORDER BY id FOR NO KEY UPDATE";
     let ids: Vec<AccountId> = ids.iter().copied().collect();
     let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
     let rows: Vec<Row> = statement(LOCK, binds).load(conn)?;

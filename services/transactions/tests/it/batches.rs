@@ -103,8 +103,8 @@ async fn all_or_nothing_sees_its_own_items_and_leaves_nothing_of_a_failure() {
         assert!(second.replayed);
     }
     request.items.pop();
-    let reused = execute(&mut client, &request).await.unwrap_err();
-    assert_eq!(refusal(&reused).0, Reason::RequestIdReused);
+    let other = execute(&mut client, &request).await.unwrap_err();
+    assert_eq!(refusal(&other).0, Reason::RequestIdReused);
 }
 
 #[tokio::test(flavor = "multi_thread")]

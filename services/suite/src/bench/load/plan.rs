@@ -80,6 +80,13 @@ pub(in crate::bench) struct Summary {
     pub(in crate::bench) latency: Latency,
 }
 
+impl Summary {
+    /// Transfers that were acknowledged in a second of the measurement.
+    pub(in crate::bench) fn per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.measured as f64 / self.seconds } else { 0.0 }
+    }
+}
+
 /// Percentiles in microseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(in crate::bench) struct Latency {
