@@ -88,8 +88,8 @@ fn method_row(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<String
     let reads = options.get_field_by_name("idempotency_level");
     let reads = reads.and_then(|level| level.as_enum_number()) == Some(1);
     Ok(format!(
-        "    Method {{ path: \"/{}/{}\", permission: {}, resource_field: {}, audit: Audit::{audit}, \
-         purpose: {}, own: {}, tenantless: {}, read_only: {reads} }},\n",
+        "    Method {{ path: \"/{}/{}\", permission: {}, resource_field: {}, \
+         audit: Audit::{audit}, purpose: {}, own: {}, tenantless: {}, read_only: {reads} }},\n",
         method.parent_service().full_name(),
         method.name(),
         text("permission"),

@@ -22,6 +22,9 @@ use crate::telemetry::{self, Telemetry, TelemetryError};
 use crate::tenants::Tenants;
 use crate::token::{AuthError, Authenticator};
 
+/// How long a scrape may take on shutdown.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
 /// Why a service does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -280,6 +283,11 @@ pub async fn serve_admin(
                 tracing::error!(%error, "the admin server failed");
             }
         }
-        () = async { shutdown.cancelled().await; tokio::time::sleep(Duration::from_secs(1)).await } => {}
+        () = after(&shutdown, ADMIN_DRAIN) => {}
     }
+}
+
+async fn after(shutdown: &CancellationToken, grace: Duration) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(grace).await;
 }

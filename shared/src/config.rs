@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 /// Seconds as a value of a flag, with decimals.
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -77,7 +77,7 @@ pub struct Server {
     #[arg(long, env = "STRONGROOM_DRAIN", default_value = "20", value_parser = seconds)]
     pub drain: Duration,
     /// Serve reflection, v1 and v1alpha
-    #[arg(long, env = "STRONGROOM_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
+    #[arg(long, env = "STRONGROOM_REFLECTION", default_value_t = true, action = ArgAction::Set)]
     pub reflection: bool,
 }
 

@@ -1,5 +1,6 @@
-//! Page tokens (AIP-158): opaque, and bound by a MAC to the tenant and to all other arguments, so
-//! that a token says nothing, and cannot be made up or carried into another query.
+//! Page tokens (AIP-158): bound by a MAC to the tenant and to all other arguments, so that a token
+//! cannot be made up or carried into another query. The cursor in it is not secret: it holds no
+//! more than the last resource of the page that the caller has.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

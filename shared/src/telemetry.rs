@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use clap::ArgAction;
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
@@ -33,7 +34,7 @@ pub struct Config {
     #[arg(long, env = "STRONGROOM_LOG", default_value = "info")]
     pub log: String,
     /// Log JSON objects, one a line
-    #[arg(long, env = "STRONGROOM_LOG_JSON", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(long, env = "STRONGROOM_LOG_JSON", default_value_t = false, action = ArgAction::Set)]
     pub log_json: bool,
     /// Where traces and metrics are sent (OTLP over gRPC); nowhere where it is absent
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]

@@ -1,5 +1,4 @@
 //! The records service as a process of its own.
-
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use shared::telemetry::{self, Telemetry};
 use shared::{boot, config};
 use tokio_util::sync::CancellationToken;
 
+use crate::bench;
 use crate::demo;
 use crate::error::Error;
 use crate::keys::Keys;
@@ -40,6 +41,8 @@ enum Command {
     Descriptor,
     /// Play a first story through the API, on the suite that runs or on one of its own
     Demo(demo::Arguments),
+    /// Measure a service, against pgbench on the same Postgres
+    Bench(bench::Arguments),
 }
 
 /// `main` of the suite.
@@ -80,6 +83,7 @@ async fn command(cli: Cli) -> Result<(), Error> {
     let telemetry = Telemetry::start("suite", &cli.telemetry)?;
     let registry = telemetry.registry();
     let result = match cli.command {
+        Some(Command::Bench(arguments)) => Box::pin(bench::run(&cli.options, arguments)).await,
         Some(Command::Demo(arguments)) => {
             Box::pin(demo::run(&cli.options, arguments, registry)).await
         }

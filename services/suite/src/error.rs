@@ -6,6 +6,7 @@ use shared::boot::BootError;
 use shared::db::MigrateError;
 use shared::postgres;
 
+use crate::bench::BenchError;
 use crate::demo::DemoError;
 
 /// Why a suite does not run, or does not go on. No message holds a password or a key.
@@ -71,6 +72,9 @@ pub enum Error {
     /// A token cannot be signed.
     #[error("no token: {0}")]
     Token(String),
+    /// A measurement did not come about, or does not hold.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// The demo was not as told.
     #[error(transparent)]
     Demo(#[from] DemoError),

@@ -3,6 +3,7 @@
 //!
 //! [`start`] gives a running [`Suite`]; the binary `strongroom` is a command line around it.
 
+mod bench;
 mod cli;
 mod client;
 mod database;
@@ -18,6 +19,7 @@ mod services;
 mod tenant;
 mod token;
 
+pub use bench::BenchError;
 pub use cli::main;
 pub use client::{Api, Clients};
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! Transactions: double entry on Postgres, exact and atomic.
 //!
-//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/` (SQL).
+//! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/`
+//! (SQL). What posts goes through `engine/`, which does so for many callers at once.
 
 mod clients;
 mod domain;

@@ -92,6 +92,18 @@ fn from_message(message: &str, constraint: Option<&str>) -> DbError {
     }
 }
 
+/// What libpq says of a connection that it could not make. Of a URL that it cannot read it says
+/// the text, password included, so only what it says of a server or its name is passed on.
+pub(super) fn connect_message(error: &diesel::ConnectionError) -> String {
+    const HARMLESS: [&str; 3] =
+        ["connection to server", "could not translate host name", "sslmode value"];
+    let message = error.to_string();
+    match HARMLESS.iter().any(|start| message.starts_with(start)) {
+        true => message,
+        false => "the database URL cannot be used".to_owned(),
+    }
+}
+
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         Self::from(&error)

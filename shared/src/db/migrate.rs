@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
+use super::error::connect_message;
 use super::pool::session_url;
 
 /// The tables that every service has: tenants, outcomes, the state of the schema.
@@ -48,7 +49,7 @@ impl std::fmt::Debug for Schema {
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// There is no connection.
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect: {}", connect_message(.0))]
     Connect(#[from] ConnectionError),
     /// A statement failed.
     #[error("{0}")]
@@ -102,7 +103,11 @@ fn lock_row(conn: &mut PgConnection) -> Result<(), DieselError> {
         }
         other => other?,
     }
-    conn.batch_execute("BEGIN; SELECT id FROM migration_lock FOR UPDATE")
+    // It is idle for as long as the migrations run, and must not lose the row meanwhile.
+    conn.batch_execute(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; \
+         SELECT id FROM migration_lock FOR UPDATE",
+    )
 }
 
 /// Whether the runtime role may serve this schema: all migrations have run, the binary is new

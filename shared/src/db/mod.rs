@@ -115,7 +115,8 @@ impl Db {
         self.run(name, Mode::Write, scope, f).await
     }
 
-    /// Waits for the units that still run, whose callers may be gone. None can be added after.
+    /// Waits for the units that still run, whose callers may be gone, and closes the pool, so that
+    /// later ones are refused.
     pub async fn drain(&self) {
         self.units.close();
         self.units.wait().await;

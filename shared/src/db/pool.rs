@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use deadpool_diesel::postgres::{Manager, Object};
-use deadpool_diesel::{ManagerConfig, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_diesel::{
+    Error as ManagerError, ManagerConfig, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 
 use super::DbError;
+use super::error::connect_message;
 use crate::config::seconds;
 use crate::deadline::Deadline;
 
@@ -32,8 +35,8 @@ pub struct Config {
     /// Seconds that a transaction may be idle before Postgres ends it
     #[arg(long, env = "STRONGROOM_IDLE_TIMEOUT", default_value = "5", value_parser = seconds)]
     pub idle_in_transaction_timeout: Duration,
-    /// Keep prepared statements on their connections; not behind a pooler that hands a connection to
-    /// another session after each transaction
+    /// Keep prepared statements on their connections; not behind a pooler that hands a connection
+    /// to another session after each transaction
     #[arg(long, env = "STRONGROOM_PREPARED", default_value_t = true, action = clap::ArgAction::Set)]
     pub prepared_statements: bool,
     /// Times that a unit of work is repeated when concurrent work undid it
@@ -100,7 +103,9 @@ pub(super) async fn get(
     let patience = config.pool_wait.min(deadline.remaining());
     match tokio::time::timeout(patience, pool.get()).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(PoolError::Backend(error))) => Err(DbError::Unavailable(error.to_string())),
+        Ok(Err(PoolError::Backend(ManagerError::Connection(error)))) => {
+            Err(DbError::Unavailable(connect_message(&error)))
+        }
         Ok(Err(error)) => Err(DbError::Unavailable(error.to_string())),
         Err(_) if deadline.remaining().is_zero() => Err(DbError::Deadline),
         Err(_) => Err(DbError::Unavailable("no connection was free in time".to_owned())),

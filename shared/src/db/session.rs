@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager as _};
 use diesel::{Connection as _, PgConnection};
 
+use super::error::connect_message;
 use super::metrics::{Metrics, Started};
 use super::retry::{Next, Retry};
 use super::unit::{self, Mode, Step};
@@ -66,7 +67,9 @@ impl Session {
         let conn = self.conn.take().map_or_else(|| PgConnection::establish(&self.url), Ok);
         let mut conn = match conn {
             Ok(conn) => conn,
-            Err(error) => return Step::Failed(DbError::Unavailable(error.to_string()).into()),
+            Err(error) => {
+                return Step::Failed(DbError::Unavailable(connect_message(&error)).into());
+            }
         };
         let Some(begin) = unit::begin(Mode::Write, scope, &self.config) else {
             self.conn = Some(conn);

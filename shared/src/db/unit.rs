@@ -44,7 +44,8 @@ pub(super) fn begin(mode: Mode, scope: Scope, config: &Config) -> Option<Begin> 
     let idle_ms = config.idle_in_transaction_timeout.as_millis().max(1);
     let tenant = scope.tenant.map(|tenant| tenant.uuid().to_string()).unwrap_or_default();
     let sql = format!(
-        "{begin}; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; \
+        "{begin}; SET LOCAL statement_timeout = {statement_ms}; \
+         SET LOCAL lock_timeout = {lock_ms}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; \
          SET LOCAL strongroom.tenant = '{tenant}'"
     );

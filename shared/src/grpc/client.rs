@@ -76,7 +76,7 @@ impl Peer {
         self.channel.clone()
     }
 
-    /// Asks the peer on behalf of a caller. Writes carry a request id, so a repeat is no second one.
+    /// Asks the peer on behalf of a caller. Writes carry a request id, so a repeat is harmless.
     pub async fn call<M, R, F, Fut>(&self, call: &Call, message: M, rpc: F) -> Result<R, Problem>
     where
         M: Clone,

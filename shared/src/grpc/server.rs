@@ -58,7 +58,8 @@ pub async fn serve(
     let result = tokio::select! {
         result = server => result.map_err(ServeError::from),
         () = cut_off(shutdown, config.drain) => {
-            tracing::warn!(drain_s = config.drain.as_secs_f64(), "cut off the calls that still ran");
+            let drain_s = config.drain.as_secs_f64();
+            tracing::warn!(drain_s, "cut off the calls that still ran");
             Ok(())
         }
     };

@@ -35,7 +35,13 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(4);
 /// given before anything starts.
 const DEADLINE_MIN: Duration = Duration::from_millis(2);
 /// Open to everybody: health says nothing secret, and reflection is switched off by configuration.
-const OPEN: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+/// Whole paths, because each is a series of the metrics, and anybody may ask for any path.
+const OPEN: [&str; 4] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
 
 /// What the layers share.
 #[derive(Debug)]
@@ -248,7 +254,7 @@ async fn admit(stack: &Stack, head: &Parts, method: &Method) -> Result<Call, Pro
 }
 
 fn is_open(path: &str) -> bool {
-    OPEN.iter().any(|prefix| path.starts_with(prefix))
+    OPEN.contains(&path)
 }
 
 fn refuse(problem: Problem) -> Response {
@@ -258,6 +264,15 @@ fn refuse(problem: Problem) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_open_but_what_is_served() {
+        assert!(is_open("/grpc.health.v1.Health/Check"));
+        for closed in ["/grpc.health.v1.Health/Nothing", "/grpc.health.v1.x/1", "/grpc.reflection."]
+        {
+            assert!(!is_open(closed), "{closed}");
+        }
+    }
 
     #[test]
     fn timeouts_are_read_as_the_protocol_has_them() {

@@ -11,6 +11,7 @@ use crate::field::{self, At as _, Decoded};
 use crate::grpc::Call;
 use crate::grpc::call::replayed;
 use crate::ids::TenantId;
+use crate::outcome;
 use crate::problem::{Problem, Reason};
 use crate::tenants::{self, TenantRow, TenantState};
 
@@ -63,6 +64,7 @@ impl TenantRpc {
             {
                 Ok(replayed(encode(found)))
             }
+            Some(_) if create.is_named_by_request => Err(outcome::reused("create-tenant")),
             Some(found) => {
                 let name = found.id.name();
                 let message = format!("{name} exists, and is another tenant.");
@@ -85,6 +87,8 @@ impl TenantRpc {
 
 struct Create {
     id: TenantId,
+    /// Whether the id is made from the request id, so that it is in use by that request alone.
+    is_named_by_request: bool,
     display_name: String,
     time_zone: String,
     validate_only: bool,
@@ -103,6 +107,7 @@ fn decode(request: wire::CreateTenantRequest) -> Decoded<Create> {
     };
     Ok(Create {
         id: chosen.or(named).unwrap_or_else(TenantId::generate),
+        is_named_by_request: chosen.is_none() && named.is_some(),
         display_name: field::text(tenant.display_name, 1, 128).at("tenant.display_name")?,
         time_zone,
         validate_only: request.validate_only,

@@ -42,3 +42,14 @@ fn an_administrator_is_refused_as_a_runtime_role() {
     let error = check_schema(&database.admin_url(), &database.name, SCHEMA).unwrap_err();
     assert!(matches!(error, MigrateError::Privileged), "{error}");
 }
+
+#[test]
+fn a_url_that_cannot_be_read_is_not_quoted() {
+    for url in ["postgres://u:se%cret@127.0.0.1/db", "u:se%cret@127.0.0.1"] {
+        let error = check_schema(url, "transactions", SCHEMA).unwrap_err().to_string();
+        assert!(!error.contains("cret"), "{error}");
+    }
+    let error = check_schema("postgres://u:secret@127.0.0.1:1/db", "transactions", SCHEMA);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("port 1 failed") && !error.contains("secret"), "{error}");
+}

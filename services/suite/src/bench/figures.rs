@@ -6,9 +6,9 @@
 use serde::Serialize;
 
 use super::floor::Floor;
+use super::options::Case;
 use super::run::{CaseRounds, FloorRounds, Measured, Sample, Used};
 use super::sql::Rows;
-use super::options::Case;
 
 /// Rows of two writers are the same if their number and size differ by no more than this part.
 const SAME: f64 = 0.05;
@@ -134,8 +134,8 @@ pub(super) fn figures(case: &CaseRounds, measured: &Measured) -> Figures {
         ratio_bare: to_floor(Floor::Bare),
         ratio_p50: floor(Floor::SameRows, false).and_then(|floor| ratio(medians, alone(floor))),
         ratio_plain: plain,
-        bytes_per_transfer: each(sum(|sample| sample.growth as f64)),
-        wal_bytes_per_transfer: each(sum(|sample| sample.wal as f64)),
+        bytes_per_transfer: each(sum(|sample| signed(sample.growth))),
+        wal_bytes_per_transfer: each(sum(|sample| signed(sample.wal))),
         transfers_per_commit: median(rounds.iter().filter_map(|sample| sample.per_commit))
             .map(round),
         memory_bytes: rounds.iter().filter_map(|sample| sample.service.peak).max(),
@@ -172,10 +172,7 @@ fn used(rounds: &[Sample], of: fn(&Sample) -> Used) -> Use {
 }
 
 /// The median over the rounds of the ratio within each.
-fn ratio(
-    ours: impl Iterator<Item = f64>,
-    theirs: impl Iterator<Item = f64>,
-) -> Option<f64> {
+fn ratio(ours: impl Iterator<Item = f64>, theirs: impl Iterator<Item = f64>) -> Option<f64> {
     let pairs = ours.zip(theirs).filter(|(_, theirs)| *theirs > 0.0);
     median(pairs.map(|(ours, theirs)| ours / theirs)).map(round)
 }
@@ -188,10 +185,10 @@ pub(super) fn differences(rows: &[Rows], service: u64, floor: u64) -> Vec<String
     }
     for row in rows.iter().filter(|row| row.name != ACCOUNTS) {
         let name = &row.name;
-        let ours = row.service as f64 / float(service);
-        let theirs = row.floor as f64 / float(floor);
+        let ours = signed(row.service) / float(service);
+        let theirs = signed(row.floor) / float(floor);
         // A table that has, say, a row for each account and day does not grow with the transfers.
-        let is_bounded = is_same(row.service as f64, row.floor as f64);
+        let is_bounded = is_same(signed(row.service), signed(row.floor));
         if !is_same(ours, theirs) && !is_bounded {
             found.push(format!("{name}: the service writes {ours:.2} rows, the floor {theirs:.2}"));
         } else if row.service > 0 && !is_same(row.service_width, row.floor_width) {
@@ -206,7 +203,13 @@ fn is_same(one: f64, other: f64) -> bool {
     (one - other).abs() <= SAME * one.max(other)
 }
 
-fn float(number: u64) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "figures have a few digits")]
+pub(super) fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures have a few digits")]
+fn signed(number: i64) -> f64 {
     number as f64
 }
 

@@ -12,6 +12,9 @@ const SECONDS: Duration = Duration::from_secs(10);
 const SECONDS_OF_ALL: Duration = Duration::from_secs(5);
 /// Callers where nothing else is said.
 const CALLERS: usize = 256;
+const CALLERS_OF_BATCHES: usize = 32;
+/// Transfers in one call at most, as the contract has it.
+const BATCH_MAX: usize = 1_000;
 /// Callers on one connection, where there are enough; and connections at most.
 const CALLERS_PER_CONNECTION: usize = 32;
 const CONNECTIONS_MAX: usize = 16;
@@ -19,11 +22,11 @@ const CONNECTIONS_MAX: usize = 16;
 /// What is measured, and how.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
-    /// Callers, each of which waits for its answer before it asks again; 256, or one for each
-    /// tenant
+    /// Callers, each of which waits for its answer before it asks again; 256, or 32 with --batch,
+    /// or one for each tenant
     #[arg(long, value_name = "N")]
     callers: Option<usize>,
-    /// Transfers in one call; only 1 until the contract has ExecuteBatch
+    /// Transfers in one call: above 1 they are independent items of ExecuteBatch
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
     /// Tenants, which share the accounts
@@ -80,6 +83,7 @@ pub(crate) struct Arguments {
 pub(super) struct Case {
     pub(super) callers: usize,
     pub(super) connections: usize,
+    pub(super) batch: usize,
     pub(super) tenants: usize,
     pub(super) hot: bool,
     pub(super) replicas: usize,
@@ -90,7 +94,12 @@ impl Case {
     /// So many callers of one tenant, on one replica.
     pub(super) fn unary(callers: usize) -> Self {
         let connections = (callers / CALLERS_PER_CONNECTION).clamp(1, CONNECTIONS_MAX);
-        Self { callers, connections, tenants: 1, hot: false, replicas: 1, rate: None }
+        Self { callers, connections, batch: 1, tenants: 1, hot: false, replicas: 1, rate: None }
+    }
+
+    /// A hundred transfers in each call.
+    pub(super) fn batches() -> Self {
+        Self { batch: 100, ..Self::unary(CALLERS_OF_BATCHES) }
     }
 
     /// In a few words.
@@ -100,6 +109,9 @@ impl Case {
             (None, 1) => "1 caller".to_owned(),
             (None, callers) => format!("{} callers", grouped(callers as u64)),
         };
+        if self.batch > 1 {
+            title += &format!(", {} a call", grouped(self.batch as u64));
+        }
         if self.tenants > 1 {
             title += &format!(", {} tenants", grouped(self.tenants as u64));
         }
@@ -123,8 +135,8 @@ impl Arguments {
     /// Refuses what cannot be measured.
     pub(super) fn check(&self) -> Result<(), Error> {
         let refuse = |message: &str| Err(Error::Usage(message.to_owned()));
-        if self.batch != 1 {
-            return refuse("--batch takes only 1: the contract has no ExecuteBatch yet");
+        if !(1..=BATCH_MAX).contains(&self.batch) {
+            return refuse("--batch is 1 to 1000");
         }
         if self.callers == Some(0) || self.tenants == 0 || self.replicas == 0 {
             return refuse("--callers, --tenants and --replicas are at least 1");
@@ -156,6 +168,7 @@ impl Arguments {
                 Case::unary(64),
                 Case::unary(256),
                 Case::unary(1_024),
+                Case::batches(),
                 Case { hot: true, ..Case::unary(256) },
                 Case { tenants: 1_000, ..Case::unary(1_000) },
                 Case::unary(1),
@@ -163,9 +176,11 @@ impl Arguments {
             ];
         }
         let default = if self.tenants > 1 { self.tenants } else { CALLERS };
+        let default = if self.batch > 1 { CALLERS_OF_BATCHES } else { default };
         let plain = Case::unary(self.callers.unwrap_or(default));
         let case = Case {
             connections: self.connections.unwrap_or(plain.connections).min(plain.callers),
+            batch: self.batch,
             tenants: self.tenants,
             hot: self.hot,
             replicas: self.replicas,

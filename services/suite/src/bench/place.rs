@@ -161,7 +161,7 @@ impl Place {
             sub: "bench".to_owned(),
             exp: now + TOKEN_SECONDS,
             tenants: vec![tenant],
-            permissions: Grants::new(["*"]),
+            permissions: Grants::new(["*", "tenants.*"]),
             customer: None,
         };
         self.signer.sign(&claims).map_err(|error| BenchError::Service(error.to_string()))

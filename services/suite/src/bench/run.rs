@@ -20,10 +20,13 @@ const AROUND: Duration = Duration::from_millis(800);
 const TRIAL_SECONDS: u64 = 3;
 /// The part of the peak at which the open loop calls.
 const OPEN_LOOP: f64 = 0.7;
-/// The callers that fill the books, and that serve an open loop at most.
-const CALLERS_MAX: usize = 1_024;
+/// Calls of an open loop that are under way at once, at most; others are late.
+const OPEN_CALLERS: usize = 1_024;
+/// How the books are filled: callers, and transfers in each of their calls.
+const FILL_CALLERS: usize = 32;
+const FILL_BATCH: usize = 100;
 /// What filling the books is expected to achieve a second, for the bar.
-const FILL_RATE: u64 = 10_000;
+const FILL_RATE: u64 = 30_000;
 
 /// What one process, or several, used in a measurement; none where the system does not tell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -163,8 +166,8 @@ impl Bench<'_> {
         let all = grouped(transfers);
         self.meter.say(&format!("filling the books with {all} transfers"));
         let told = |done| self.meter.update(&format!("{} of {all} transfers", grouped(done)));
-        let filled =
-            self.service(&Case::unary(CALLERS_MAX), Length::Transfers(transfers), &told);
+        let filling = Case { batch: FILL_BATCH, ..Case::unary(FILL_CALLERS) };
+        let filled = self.service(&filling, Length::Transfers(transfers), &told);
         let planned = Duration::from_secs(transfers / FILL_RATE);
         Ok(self.meter.step(planned, filled).await?.summary.acknowledged)
     }
@@ -223,7 +226,7 @@ impl Bench<'_> {
             super::figures::median(rates).unwrap_or_default()
         });
         let rate = (peak.fold(0.0, f64::max) * OPEN_LOOP).max(1.0).round();
-        let case = Case { rate: Some(rate), ..Case::unary(CALLERS_MAX) };
+        let case = Case { rate: Some(rate), ..Case::unary(OPEN_CALLERS) };
         let mut rounds = Vec::new();
         for round in 1..=self.arguments.rounds {
             rounds.push(self.round(&case, round).await?);
@@ -279,6 +282,7 @@ impl Bench<'_> {
             connections: case.connections.max(services.len()),
             threads: threads().min(case.callers),
             callers: case.callers,
+            batch: case.batch,
             books: if case.tenants > 1 { &self.books.many } else { &self.books.one }.clone(),
             hot: case.hot,
             rate: case.rate,

@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{sql_query, QueryableByName};
+use diesel::{QueryableByName, sql_query};
 use uuid::Uuid;
 
 use super::error::BenchError;

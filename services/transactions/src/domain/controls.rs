@@ -11,6 +11,9 @@ use super::account::LedgerAccount;
 /// Blocks that one source may have on one account.
 pub(crate) const BLOCKS_MAX: usize = 64;
 
+/// Sources that one account may have.
+pub(crate) const SOURCES_MAX: usize = 16;
+
 /// What a block forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Effect {

@@ -8,7 +8,7 @@ mod transaction;
 use shared::ids::{Id, Resource};
 
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
-pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, merge};
+pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, SOURCES_MAX, merge};
 pub(crate) use posting::{PostedEntry, Refusal, decide};
 pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, check_balance};
 

@@ -11,7 +11,6 @@ use shared::db::{DbError, Scope, Session};
 use shared::deadline::Deadline;
 use shared::lane::Worker;
 use shared::outcome::Request;
-use shared::problem::Problem;
 use shared::tenants::TenantInfo;
 
 use crate::domain::{AccountId, BatchId, NewTransaction, TransactionId};

@@ -88,6 +88,28 @@ pub(super) fn controls(wire: wire::Controls) -> Decoded<Controls> {
     })
 }
 
+/// The currencies of the amounts, by the index of their block.
+pub(super) fn currencies(wire: &wire::Controls) -> Vec<(usize, String)> {
+    let blocks = wire.blocks.iter().enumerate();
+    blocks
+        .filter_map(|(index, block)| Some((index, block.amount.as_ref()?.currency.clone())))
+        .collect()
+}
+
+/// Whether all amounts are in the currency of their account.
+pub(super) fn in_currency(found: &[(usize, String)], expected: &str) -> Decoded<()> {
+    match found.iter().find(|(_, currency)| currency != expected) {
+        None => Ok(()),
+        Some((index, currency)) => {
+            let mut problem =
+                invalid(format!("must be in {expected}, the currency of the account"));
+            problem.reason = Reason::CurrencyMismatch;
+            let problem = problem.figure("currency", currency).figure("expected", expected);
+            Err(Box::new(problem)).at("amount.currency").at_index("blocks", *index)
+        }
+    }
+}
+
 fn block(wire: wire::Block) -> Decoded<Block> {
     use wire::block::Effect as WireEffect;
     let effect = match wire.effect() {

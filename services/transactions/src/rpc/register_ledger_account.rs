@@ -1,6 +1,6 @@
 //! `LedgerService.RegisterLedgerAccount`.
 
-use shared::field::{self, At as _, Decoded};
+use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::replayed;
 use shared::outcome::{Once, once};
@@ -9,7 +9,7 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, decode, encode};
-use crate::domain::{AccountId, LedgerAccount, NewAccount};
+use crate::domain::{AccountId, Controls, LedgerAccount, NewAccount, SOURCES_MAX};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -25,6 +25,8 @@ pub(super) async fn call(
 }
 
 struct Register {
+    /// The id that the caller gave, which is part of what is asked for; a made one is not.
+    chosen: Option<AccountId>,
     account: NewAccount,
     request_id: Option<String>,
     validate_only: bool,
@@ -33,21 +35,38 @@ struct Register {
 fn decode(request: wire::RegisterLedgerAccountRequest) -> Decoded<Register> {
     let account = field::required(request.account).at("account")?;
     let chosen = AccountId::parse_chosen(&request.account_id).at("account_id")?;
-    let controls = request
-        .controls
-        .into_iter()
-        .enumerate()
-        .map(|(index, controls)| decode::controls(controls).at_index("controls", index))
-        .collect::<Decoded<Vec<_>>>()?;
+    let controls = first_controls(request.controls, &account.currency)?;
     let id = chosen.unwrap_or_else(AccountId::generate);
     let class = account.class();
     let (currency, gl_code) = (account.currency, account.gl_code);
     Ok(Register {
+        chosen,
         account: decode::account(id, &currency, class, gl_code, account.overdraft, controls)
             .at("account")?,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
     })
+}
+
+/// One full state for each source: of two, one could never be replaced.
+fn first_controls(wire: Vec<wire::Controls>, currency: &str) -> Decoded<Vec<Controls>> {
+    if wire.len() > SOURCES_MAX {
+        return Err(invalid(format!("must be of at most {SOURCES_MAX} sources"))).at("controls");
+    }
+    let mut all = Vec::with_capacity(wire.len());
+    for (index, wire) in wire.into_iter().enumerate() {
+        let found = decode::currencies(&wire);
+        let controls = decode::controls(wire)
+            .and_then(|controls| decode::in_currency(&found, currency).map(|()| controls))
+            .at_index("controls", index)?;
+        if all.iter().any(|other: &Controls| other.source == controls.source) {
+            let repeated = invalid("must not be given twice");
+            return Err(repeated).at("source").at_index("controls", index);
+        }
+        all.push(controls);
+    }
+    all.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(all)
 }
 
 async fn handle(
@@ -63,7 +82,8 @@ async fn handle(
         let answer = existing.map_or(Ok(account), |found| same(&register.account, found))?;
         return Ok(Response::new(encode::ledger_account(&answer, now)));
     }
-    let request = |id| call.request(OPERATION, id, &register.account, &rpc.clock);
+    let asked = (register.chosen, &register.account);
+    let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
     let request = register.request_id.map(request).transpose()?;
     let asked = register.account;
     let write = move |conn: &mut diesel::PgConnection| {

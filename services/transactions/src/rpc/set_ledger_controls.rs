@@ -14,7 +14,7 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, decode, encode};
-use crate::domain::{AccountId, Controls, LedgerAccount, merge};
+use crate::domain::{AccountId, Controls, LedgerAccount, SOURCES_MAX, merge};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -44,12 +44,7 @@ struct SetControls {
 fn decode(request: wire::SetLedgerControlsRequest) -> Decoded<SetControls> {
     let id = AccountId::parse_name(&request.name).at("name")?;
     let controls = field::required(request.controls).at("controls")?;
-    let currencies = controls
-        .blocks
-        .iter()
-        .enumerate()
-        .filter_map(|(index, block)| Some((index, block.amount.as_ref()?.currency.clone())))
-        .collect();
+    let currencies = decode::currencies(&controls);
     Ok(SetControls {
         id,
         controls: decode::controls(controls).at("controls")?,
@@ -105,7 +100,14 @@ fn replace(
     asked: &SetControls,
     now: Timestamp,
 ) -> Result<(LedgerAccount, bool), Error> {
-    check_currencies(&account, &asked.currencies)?;
+    decode::in_currency(&asked.currencies, account.currency.code())
+        .at("controls")
+        .map_err(|problem| problem.figure("account", account.id))?;
+    let is_new = account.controls.iter().all(|other| other.source != asked.controls.source);
+    if is_new && account.controls.len() >= SOURCES_MAX {
+        let sentence = format!("must be one of the {SOURCES_MAX} that the account has");
+        return Err(invalid(sentence).in_field("controls.source").into());
+    }
     let changed = merge(&mut account.controls, asked.controls.clone());
     if changed {
         account.version += 1;
@@ -116,21 +118,4 @@ fn replace(
 
 fn next(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.micros() + 1)
-}
-
-fn check_currencies(account: &LedgerAccount, found: &[(usize, String)]) -> Decoded<()> {
-    let expected = account.currency.code();
-    match found.iter().find(|(_, currency)| currency != expected) {
-        None => Ok(()),
-        Some((index, currency)) => {
-            let mut problem =
-                invalid(format!("must be in {expected}, the currency of the account"));
-            problem.reason = shared::problem::Reason::CurrencyMismatch;
-            let problem = problem
-                .figure("account", account.id)
-                .figure("currency", currency)
-                .figure("expected", expected);
-            Err(Box::new(problem)).at("amount.currency").at_index("controls.blocks", *index)
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! `transactions`, `entries`, `texts` and `labels`: what was posted, and what people wrote about it.
+//! `transactions`, `entries`, `texts` and `labels`: what was posted, and what was written about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

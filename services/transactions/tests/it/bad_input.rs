@@ -127,12 +127,25 @@ async fn bad_accounts_and_controls() {
     let (_, path, _) = refusal(&client.control(&account, controls).await.unwrap_err());
     assert_eq!(path, "controls.version");
 
-    let request = wire::RegisterLedgerAccountRequest {
-        account: Some(wire::LedgerAccount { currency: "EUR".to_owned(), ..Default::default() }),
-        ..Default::default()
-    };
-    let refused = client.ledger.register_ledger_account(request).await.unwrap_err();
-    assert_eq!(refusal(&refused).1, "account.class");
+    let account = wire::LedgerAccount { currency: "EUR".to_owned(), ..Default::default() };
+    let mut first = crate::setup::block(1, wire::block::Effect::Debit);
+    let twice = vec![first.clone(), first.clone()];
+    first.blocks[0].amount = Some(Money { currency: "JPY".to_owned(), amount: "1".to_owned() });
+    let cases = [
+        (vec![], Reason::FieldInvalid, "account.class"),
+        (twice, Reason::FieldInvalid, "controls[1].source"),
+        (vec![first], Reason::CurrencyMismatch, "controls[0].blocks[0].amount.currency"),
+    ];
+    for (controls, reason, field) in cases {
+        let request = wire::RegisterLedgerAccountRequest {
+            account: Some(account.clone()),
+            controls,
+            ..Default::default()
+        };
+        let refused = client.ledger.register_ledger_account(request).await.unwrap_err();
+        let (found, path, _) = refusal(&refused);
+        assert_eq!((found, path.as_str()), (reason, field));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

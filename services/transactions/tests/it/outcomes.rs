@@ -4,6 +4,7 @@ use shared::problem::Reason;
 use shared::testing::refusal;
 use strongroom_proto::outcomes::v1::outcome::State;
 use strongroom_proto::outcomes::v1::{GetOutcomeRequest, Outcome};
+use strongroom_proto::transactions::v1 as wire;
 
 use crate::setup::{Client, Ledger, eur, request_id, transfer};
 
@@ -93,4 +94,26 @@ async fn one_id_from_many_connections_posts_once() {
         answers.into_iter().map(|answer| answer.unwrap().into_inner().name).collect();
     assert_eq!(names.len(), 1);
     assert_eq!(client.posted(&account).await, "99.00");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_registration_without_an_id_makes_one_account() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let mut request = wire::RegisterLedgerAccountRequest {
+        account: Some(wire::LedgerAccount {
+            currency: "EUR".to_owned(),
+            class: wire::AccountClass::Liability.into(),
+            ..Default::default()
+        }),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let first = client.ledger.register_ledger_account(request.clone()).await.unwrap();
+    let again = client.ledger.register_ledger_account(request.clone()).await.unwrap();
+    assert_eq!(again.metadata().get("strongroom-replayed").unwrap(), "true");
+    assert_eq!(again.into_inner().name, first.into_inner().name);
+    request.account_id = uuid::Uuid::now_v7().to_string();
+    let reused = client.ledger.register_ledger_account(request).await.unwrap_err();
+    assert_eq!(refusal(&reused).0, Reason::RequestIdReused);
 }

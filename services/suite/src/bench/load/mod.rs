@@ -4,6 +4,7 @@
 //! Each thread has a runtime, connections, callers and counts of its own, so that nothing is shared
 //! on the way of a call.
 
+mod caller;
 mod connection;
 mod plan;
 mod tally;
@@ -22,21 +23,16 @@ use hdrhistogram::Histogram;
 use strongroom_proto::transactions::v1::transaction_service_client::TransactionServiceClient;
 use tokio::task::{JoinSet, LocalSet};
 use tonic::codegen::http::Uri;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Code, Request, Status};
 
 use super::error::BenchError;
+use super::figures::float;
+use caller::Caller;
 use connection::Connection;
 use tally::{Pace, Tally, Window, merge};
 
-pub(super) use plan::{Book, Event, Latency, Length, Plan, Summary};
-pub(super) use transfer::{CURRENCY, account, account_id};
+pub(super) use plan::{Book, Event, Length, Plan, Summary};
+pub(super) use transfer::{CURRENCY, account_id};
 
-/// What a call may take.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// How often a call is made at most, and the pause before the first repeat, which doubles.
-const ATTEMPTS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(5);
 /// How often the callers tell how far they are.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
 
@@ -170,17 +166,17 @@ impl Share {
             None => Pace::Closed,
             Some(rate) => Pace::Open {
                 next: Instant::now().into(),
-                mean_gap: Duration::from_secs_f64(1.0 / rate).mul_f64(count(plan.threads)),
+                mean_gap: Duration::from_secs_f64(float(plan.threads as u64) / rate),
             },
         };
-        let transfers = match plan.length {
+        let calls = match plan.length {
             Length::Seconds(_) => u64::MAX,
             Length::Transfers(all) => {
                 let all = usize::try_from(all).map_err(|error| error.to_string())?;
-                self.part(all) as u64
+                self.part(all.div_ceil(plan.batch)) as u64
             }
         };
-        let tally = Rc::new(Tally::new(window, pace, transfers)?);
+        let tally = Rc::new(Tally::new(window, pace, calls)?);
         let mut callers = JoinSet::new();
         for number in 0..self.part(plan.callers) {
             let book = &plan.books[(self.index + number * plan.threads) % plan.books.len()];
@@ -190,6 +186,7 @@ impl Share {
                 client: TransactionServiceClient::with_origin(connection, origin),
                 bearer: bearer.map_err(|_| "a token is not ASCII".to_owned())?,
                 accounts: book.accounts,
+                batch: plan.batch,
                 hot: plan.hot,
                 tally: Rc::clone(&tally),
                 acknowledged: Arc::clone(&self.acknowledged),
@@ -202,76 +199,4 @@ impl Share {
         let tally = Rc::into_inner(tally).ok_or("a caller still counts")?;
         Ok(tally.finish())
     }
-}
-
-fn count(number: usize) -> f64 {
-    u32::try_from(number).unwrap_or(u32::MAX).into()
-}
-
-/// One caller: one call at a time.
-struct Caller {
-    client: TransactionServiceClient<Connection>,
-    bearer: MetadataValue<Ascii>,
-    accounts: u64,
-    hot: bool,
-    tally: Rc<Tally>,
-    acknowledged: Arc<AtomicU64>,
-}
-
-impl Caller {
-    async fn run(mut self) {
-        while let Some(due) = self.tally.next() {
-            if due > Instant::now() {
-                tokio::time::sleep_until(due.into()).await;
-            }
-            match self.transfer().await {
-                Ok(()) => {
-                    self.tally.acknowledged(due, Instant::now());
-                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(status) if status.code() == Code::FailedPrecondition => {
-                    self.tally.count(|counts| counts.rejected += 1);
-                }
-                Err(status) => {
-                    // The measurement is void; a caller that went on would only heat the machine.
-                    return self.tally.count(|counts| {
-                        counts.failed += 1;
-                        counts.failure.get_or_insert_with(|| status.to_string());
-                    });
-                }
-            }
-        }
-    }
-
-    /// One transfer, with the same request id until its outcome is known.
-    async fn transfer(&mut self) -> Result<(), Status> {
-        let asked = transfer::random(&mut rand::rng(), self.accounts, self.hot);
-        let mut attempt = 1;
-        loop {
-            let mut request = Request::new(asked.clone());
-            request.set_timeout(DEADLINE);
-            request.metadata_mut().insert("authorization", self.bearer.clone());
-            match self.client.create_transfer(request).await {
-                Ok(posted) if transfer::answers(posted.get_ref(), &asked) => return Ok(()),
-                Ok(posted) => {
-                    let what = format!("{} is not what was asked for", posted.get_ref().name);
-                    return Err(Status::internal(what));
-                }
-                Err(status) if attempt < ATTEMPTS && may_repeat(&status) => {
-                    self.tally.count(|counts| counts.retried += 1);
-                    tokio::time::sleep(PAUSE * (1 << attempt)).await;
-                    attempt += 1;
-                }
-                Err(status) => return Err(status),
-            }
-        }
-    }
-}
-
-/// Whether the contract says to repeat with the same request id.
-fn may_repeat(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::Aborted | Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
-    )
 }

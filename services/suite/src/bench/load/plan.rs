@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::figures::float;
+
 /// What the callers shall do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::bench) struct Plan {
@@ -17,6 +19,8 @@ pub(in crate::bench) struct Plan {
     pub(in crate::bench) callers: usize,
     /// The books of each tenant. Callers go to them in turn.
     pub(in crate::bench) books: Vec<Book>,
+    /// Transfers in one call.
+    pub(in crate::bench) batch: usize,
     /// Whether the first account takes part in every transfer.
     pub(in crate::bench) hot: bool,
     /// Calls a second, by chance and whether or not earlier ones are answered (open loop); else
@@ -70,9 +74,9 @@ pub(in crate::bench) struct Summary {
     pub(in crate::bench) acknowledged: u64,
     /// Transfers that a rule of business refused.
     pub(in crate::bench) rejected: u64,
-    /// Calls that were repeated with the same request id, because the service asked for it.
+    /// Transfers that were asked for again with the same request id, as the contract has it.
     pub(in crate::bench) retried: u64,
-    /// Calls without an answer that settles them, or with a wrong one.
+    /// Transfers without an answer that settles them, or with a wrong one.
     pub(in crate::bench) failed: u64,
     /// What the first of these was.
     pub(in crate::bench) failure: Option<String>,
@@ -83,7 +87,7 @@ pub(in crate::bench) struct Summary {
 impl Summary {
     /// Transfers that were acknowledged in a second of the measurement.
     pub(in crate::bench) fn per_second(&self) -> f64 {
-        if self.seconds > 0.0 { self.measured as f64 / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 { float(self.measured) / self.seconds } else { 0.0 }
     }
 }
 

@@ -42,20 +42,20 @@ pub(super) enum Pace {
 pub(super) struct Tally {
     window: Window,
     pace: Pace,
-    /// Transfers that may still begin.
+    /// Calls that may still begin.
     left: Cell<u64>,
     latency: RefCell<Histogram<u64>>,
     counts: RefCell<Summary>,
 }
 
 impl Tally {
-    /// Counts for at most so many transfers.
-    pub(super) fn new(window: Window, pace: Pace, transfers: u64) -> Result<Self, String> {
+    /// Counts for at most so many calls.
+    pub(super) fn new(window: Window, pace: Pace, calls: u64) -> Result<Self, String> {
         let latency = Histogram::new_with_bounds(1, LONGEST, DIGITS);
         Ok(Self {
             window,
             pace,
-            left: Cell::new(transfers),
+            left: Cell::new(calls),
             latency: RefCell::new(latency.map_err(|error| error.to_string())?),
             counts: RefCell::default(),
         })
@@ -78,12 +78,12 @@ impl Tally {
         Some(due)
     }
 
-    /// Counts a transfer that was due then and is acknowledged now.
-    pub(super) fn acknowledged(&self, due: Instant, now: Instant) {
+    /// Counts a call that was due then and is answered now, with so many transfers acknowledged.
+    pub(super) fn answered(&self, due: Instant, now: Instant, transfers: u64) {
         let mut counts = self.counts.borrow_mut();
-        counts.acknowledged += 1;
+        counts.acknowledged += transfers;
         if self.window.has(now) {
-            counts.measured += 1;
+            counts.measured += transfers;
         }
         // What was due in the measurement counts, however late it is.
         if self.window.has(due) {
@@ -143,7 +143,7 @@ mod tests {
         let dues: Vec<_> = std::iter::from_fn(|| tally.next()).collect();
         assert!((50..200).contains(&dues.len()), "{}", dues.len());
         for due in &dues {
-            tally.acknowledged(*due, begin + seconds(5));
+            tally.answered(*due, begin + seconds(5), 1);
         }
         let summary = merge([tally.finish()], 1.0).unwrap();
         assert_eq!(summary.measured, 0);
@@ -156,9 +156,9 @@ mod tests {
         let begin = Instant::now();
         let window = Window { begin: begin + seconds(1), end: Some(begin + seconds(2)) };
         let tally = Tally::new(window, Pace::Closed, 3).unwrap();
-        tally.acknowledged(begin, begin);
-        tally.acknowledged(begin + seconds(1), begin + Duration::from_millis(1_010));
-        tally.acknowledged(begin + Duration::from_millis(1_990), begin + seconds(2));
+        tally.answered(begin, begin, 1);
+        tally.answered(begin + seconds(1), begin + Duration::from_millis(1_010), 1);
+        tally.answered(begin + Duration::from_millis(1_990), begin + seconds(2), 1);
         let summary = merge([tally.finish()], 1.0).unwrap();
         assert_eq!((summary.acknowledged, summary.measured), (3, 1));
         assert!((9_900..=10_100).contains(&summary.latency.max));

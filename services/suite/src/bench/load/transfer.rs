@@ -11,7 +11,7 @@ pub(in crate::bench) const CURRENCY: &str = "EUR";
 const AMOUNT_MAX: u64 = 1_000;
 
 /// The name of an account by its number, from 1. pgbench makes the same ids out of the same numbers.
-pub(in crate::bench) fn account(number: u64) -> String {
+pub(super) fn account(number: u64) -> String {
     format!("accounts/{}", account_id(number))
 }
 
@@ -22,11 +22,7 @@ pub(in crate::bench) fn account_id(number: u64) -> String {
 
 /// A transfer under a new request id, between two accounts of `1..=accounts` by chance, in either
 /// direction. If it is hot, one of them is the first.
-pub(super) fn random(
-    rng: &mut impl Rng,
-    accounts: u64,
-    hot: bool,
-) -> wire::CreateTransferRequest {
+pub(super) fn random(rng: &mut impl Rng, accounts: u64, hot: bool) -> wire::CreateTransferRequest {
     let one = if hot { 1 } else { rng.random_range(1..=accounts) };
     // Any but that one, each with the same chance.
     let other = rng.random_range(1..accounts);

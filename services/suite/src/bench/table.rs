@@ -1,0 +1,143 @@
+//! The table of the README: what was measured, what must be, what is aimed at.
+
+use super::figures::Figures;
+use super::options::Case;
+use super::report::{mebibytes, whole};
+
+/// A figure that is shown, where it was measured.
+type Shown = fn(&Figures) -> Option<String>;
+
+/// One row: what, by how many loads it is shown, and the figures that it must have and aims at.
+struct Row {
+    work: &'static str,
+    loads: Vec<Case>,
+    shown: Shown,
+    must: &'static str,
+    aim: &'static str,
+}
+
+/// The rows, in the order of the specification.
+fn rows(rate: Option<f64>) -> Vec<Row> {
+    let unary = || [64, 256, 1_024].map(Case::unary).to_vec();
+    let batch = || vec![Case::batches()];
+    let row = |work, loads, shown: Shown, must, aim| Row { work, loads, shown, must, aim };
+    vec![
+        row(
+            "unary transfers, 64 / 256 / 1,024 callers, a second",
+            unary(),
+            |load| Some(whole(load.per_second)),
+            "reported",
+            "",
+        ),
+        row(
+            "the same, x same rows",
+            unary(),
+            |load| times(load.ratio_same_rows),
+            "1.5 / 2 / 2.5",
+            "2 / 3 / 4",
+        ),
+        row("the same, x bare", unary(), |load| times(load.ratio_bare), "reported", "1.5 / 2 / 3"),
+        row("100 per call, a second", batch(), |load| Some(whole(load.per_second)), "reported", ""),
+        row("the same, x same rows", batch(), |load| times(load.ratio_same_rows), "3.5", "5"),
+        row("the same, x bare", batch(), |load| times(load.ratio_bare), "reported", "4"),
+        row(
+            "one hot account in every transfer, 256 callers, of uniform",
+            vec![Case { hot: true, ..Case::unary(256) }],
+            |load| times(load.ratio_plain),
+            "0.9",
+            "1",
+        ),
+        row(
+            "1,000 tenants, one caller each, x same rows",
+            vec![Case { tenants: 1_000, ..Case::unary(1_000) }],
+            |load| times(load.ratio_same_rows),
+            "1",
+            "",
+        ),
+        row(
+            "the same, of one tenant with 1,024 callers",
+            vec![Case { tenants: 1_000, ..Case::unary(1_000) }],
+            |load| times(load.ratio_plain),
+            "reported",
+            "0.7",
+        ),
+        row(
+            "one caller alone, p50, x one pgbench client",
+            vec![Case::unary(1)],
+            |load| times(load.ratio_p50),
+            "4",
+            "3",
+        ),
+        row(
+            "p99 at 70 % of the peak, open loop",
+            vec![Case { rate, ..Case::unary(1_024) }],
+            |load| Some(format!("{:.1} ms", load.p99_ms)),
+            "reported",
+            "25 ms",
+        ),
+        row(
+            "two replicas on one database, 256 callers, of one",
+            vec![Case { replicas: 2, ..Case::unary(256) }],
+            |load| times(load.ratio_plain),
+            "0.9",
+            "more than 1",
+        ),
+        row(
+            "disk for a transfer, everything included",
+            vec![Case::unary(256)],
+            |load| Some(format!("{} bytes", whole(load.bytes_per_transfer))),
+            "1,400 bytes",
+            "900 bytes",
+        ),
+        row(
+            "write-ahead log for a transfer",
+            vec![Case::unary(256)],
+            |load| Some(format!("{} bytes", whole(load.wal_bytes_per_transfer))),
+            "reported",
+            "",
+        ),
+        row(
+            "memory of the service under 1,024 callers",
+            vec![Case::unary(1_024)],
+            |load| load.memory_bytes.map(mebibytes),
+            "128 MiB",
+            "64 MiB",
+        ),
+    ]
+}
+
+fn times(ratio: Option<f64>) -> Option<String> {
+    ratio.map(|ratio| format!("{ratio:.2}"))
+}
+
+/// The table in Markdown.
+pub(super) fn markdown(loads: &[Figures]) -> String {
+    let rate = loads.iter().find_map(|load| load.case.rate);
+    let mut text = String::from("| work | measured | must | aim |\n|---|---|---|---|\n");
+    for Row { work, loads: wanted, shown, must, aim } in rows(rate) {
+        let figure = |case: &Case| {
+            let load = loads.iter().find(|load| load.case == *case);
+            load.and_then(shown).unwrap_or_else(|| "-".to_owned())
+        };
+        let measured = wanted.iter().map(figure).collect::<Vec<_>>().join(" / ");
+        text += &format!("| {work} | {measured} | {must} | {aim} |\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::figures;
+    use crate::bench::run::{CaseRounds, Measured};
+
+    #[test]
+    fn what_was_not_measured_is_left_open() {
+        let rounds = CaseRounds { case: Case::unary(256), rounds: Vec::new() };
+        let load = figures::figures(&rounds, &Measured::default());
+        let table = markdown(&[load]);
+        assert!(table.contains("| - / - / - | 1.5 / 2 / 2.5 | 2 / 3 / 4 |"), "{table}");
+        assert!(table.contains("| 0 bytes | 1,400 bytes | 900 bytes |"), "{table}");
+        assert!(table.lines().all(|line| line.matches('|').count() == 5), "{table}");
+    }
+}
