@@ -60,7 +60,8 @@ fn bearer(options: &Options, keys: &Keys) -> Result<MetadataValue<Ascii>, Error>
     format!("Bearer {token}").parse().map_err(|_| Error::Token("it is not ASCII".to_owned()))
 }
 
-/// Asks until the service has a database to answer from.
+/// Asks until the service has a database to answer from. What the network lost is asked again as
+/// well: if the service has ended, its own error says why.
 async fn create(
     service: &'static str,
     address: std::net::SocketAddr,
@@ -82,7 +83,7 @@ async fn create(
         match status.code() {
             // It has got another name meanwhile.
             Code::AlreadyExists => return Ok(()),
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
                 progress.say(&format!("waiting for {service}: {}", status.message()));
                 tokio::time::sleep(PAUSE).await;
             }

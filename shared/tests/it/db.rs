@@ -76,7 +76,8 @@ async fn a_deadlock_is_retried_until_both_are_done() {
     for result in units.join_all().await {
         result.unwrap();
     }
-    assert_eq!(attempts.load(Ordering::SeqCst), 3, "one of the two was the victim, once");
+    // The victim may come back before the other has woken up, and be the victim again.
+    assert!(attempts.load(Ordering::SeqCst) >= 3, "one of the two was the victim");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

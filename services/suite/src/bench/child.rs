@@ -5,6 +5,7 @@
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -38,8 +39,12 @@ struct Process {
 impl Process {
     fn start(command: &str, variables: &[(&str, String)]) -> Result<Self, BenchError> {
         let failed = |error| BenchError::System(SERVE, error);
-        let program = std::env::current_exe().map_err(failed)?;
+        // The running program, even if another has got its name meanwhile.
+        let running = Path::new("/proc/self/exe");
+        let named = || std::env::current_exe().map_err(failed);
+        let program = if running.exists() { running.to_owned() } else { named()? };
         let mut child = Command::new(program)
+            .arg0("strongroom")
             .args(["bench", command])
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())

@@ -1,6 +1,7 @@
 //! The floors: the same transfer by pgbench, as one SQL transaction each.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
@@ -107,7 +108,7 @@ impl Pgbench {
     /// Runs it.
     pub(super) async fn run(&self, run: Run) -> Result<Pace, BenchError> {
         let system = |error| BenchError::System("pgbench", error);
-        let threads = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let log = tempfile::tempdir_in(&self.folder).map_err(system)?;
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {

@@ -26,7 +26,7 @@ use self::child::{LOAD, SERVE};
 use self::floor::Pgbench;
 use self::meter::Meter;
 use self::place::{Books, Place};
-use self::report::{Around, Report};
+use self::report::{Around, Checked, Report};
 use self::run::{Bench, Measured, planned};
 use crate::error::Error;
 use crate::options::Options;
@@ -102,12 +102,12 @@ async fn measure(
         Bench { place, books: &books, pgbench: &pgbench, arguments, meter: &meter, postgres };
     let measured = bench.measure().await?;
     meter.say("checking the books");
-    let differences = check(&bench, &measured).await?;
-    Ok(Report::new(arguments, &measured, Around { settings, flush, differences }))
+    let books = check(&bench, &measured).await?;
+    Ok(Report::new(arguments, &measured, Around { settings, flush, books }))
 }
 
 /// Recomputes the books, and compares what the floor "same rows" has written with the service.
-async fn check(bench: &Bench<'_>, measured: &Measured) -> Result<Vec<String>, BenchError> {
+async fn check(bench: &Bench<'_>, measured: &Measured) -> Result<Checked, BenchError> {
     let floor = bench.books.floor;
     let (books, rows) =
         bench.ask(move |admin| Ok((admin.books(floor)?, admin.rows(floor)?))).await?;
@@ -121,5 +121,6 @@ async fn check(bench: &Bench<'_>, measured: &Measured) -> Result<Vec<String>, Be
         return wrong(format!("{acknowledged} transfers were acknowledged, {found} are there"));
     }
     let of_floor = u64::try_from(books.floor).unwrap_or_default();
-    Ok(figures::differences(&rows, acknowledged, of_floor))
+    let differences = figures::differences(&rows, acknowledged, of_floor);
+    Ok(Checked { rows, differences })
 }

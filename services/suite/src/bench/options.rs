@@ -21,6 +21,7 @@ const CONNECTIONS_MAX: usize = 16;
 
 /// What is measured, and how.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Arguments {
     /// Callers, each of which waits for its answer before it asks again; 256, or 32 with --batch,
     /// or one for each tenant
@@ -104,24 +105,21 @@ impl Case {
 
     /// In a few words.
     pub(super) fn title(&self) -> String {
-        let mut title = match (self.rate, self.callers) {
-            (Some(rate), _) => format!("open loop, {rate:.0} calls/s"),
-            (None, 1) => "1 caller".to_owned(),
-            (None, callers) => format!("{} callers", grouped(callers as u64)),
+        let several = |number: usize, what: &str| {
+            (number > 1).then(|| format!("{} {what}", grouped(number as u64)))
         };
-        if self.batch > 1 {
-            title += &format!(", {} a call", grouped(self.batch as u64));
-        }
-        if self.tenants > 1 {
-            title += &format!(", {} tenants", grouped(self.tenants as u64));
-        }
-        if self.hot {
-            title += ", one hot account";
-        }
-        if self.replicas > 1 {
-            title += &format!(", {} replicas", self.replicas);
-        }
-        title
+        let calls = match self.rate {
+            Some(rate) => Some(format!("open loop, {rate:.0} calls/s")),
+            None => several(self.callers, "callers").or(Some("1 caller".to_owned())),
+        };
+        let parts = [
+            calls,
+            several(self.batch, "a call"),
+            several(self.tenants, "tenants"),
+            self.hot.then(|| "one hot account".to_owned()),
+            several(self.replicas, "replicas"),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// What this load is compared with beside the floors: the same without what is special in it.

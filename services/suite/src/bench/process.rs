@@ -77,11 +77,8 @@ mod tests {
     #[test]
     fn a_name_may_look_like_fields() {
         let stat = "17 (a) S 9 (b) S 4 1 1 0 -1 4194304 7 8 9 10 150 50 20 30 20 0 1 0 5";
-        let expected = Stat {
-            parent: 4,
-            cpu: Duration::from_millis(2_000),
-            ended: Duration::from_millis(500),
-        };
+        let expected =
+            Stat { parent: 4, cpu: Duration::from_secs(2), ended: Duration::from_millis(500) };
         assert_eq!(Stat::parse(stat, 100), Some(expected));
         assert_eq!(Stat::parse("17 (a", 100), None);
     }

@@ -13,8 +13,11 @@ use serde::Serialize;
 use super::figures::{self, Figures, FloorFigures, Use, float};
 use super::options::{Arguments, grouped};
 use super::run::Measured;
+use super::sql::Rows;
 use super::table;
 
+/// Characters of a line beside its title.
+const COLUMNS: usize = 88;
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -37,8 +40,9 @@ pub(super) struct Report {
     seconds: f64,
     warm_up_seconds: f64,
     checkpoints: i64,
-    /// Transfers in the books, all of which were checked.
+    /// What is in the books, all of which was checked.
     transfers_checked: u64,
+    rows: Vec<Rows>,
     /// Where the floor "same rows" writes something else than the service: then the ratio to it
     /// does not hold.
     differences: Vec<String>,
@@ -56,11 +60,17 @@ struct Machine {
     build: &'static str,
 }
 
+/// What was found in the books.
+pub(super) struct Checked {
+    pub(super) rows: Vec<Rows>,
+    pub(super) differences: Vec<String>,
+}
+
 /// What is known beside the measurements.
 pub(super) struct Around {
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) flush: Duration,
-    pub(super) differences: Vec<String>,
+    pub(super) books: Checked,
 }
 
 impl Report {
@@ -81,7 +91,8 @@ impl Report {
             warm_up_seconds: arguments.warm_up.as_secs_f64(),
             checkpoints: measured.checkpoints,
             transfers_checked: measured.acknowledged,
-            differences: around.differences,
+            rows: around.books.rows,
+            differences: around.books.differences,
             is_all: arguments.all,
         }
     }
@@ -114,15 +125,10 @@ impl Report {
         if *build == "debug" {
             writeln!(out, "{BAD}a debug build: these figures mean nothing{BAD:#}")?;
         }
-        let mut settings = String::new();
-        for (name, value) in &self.postgres {
-            if settings.len() - settings.rfind('\n').unwrap_or_default() > 76 {
-                settings += "\n          ";
-            }
-            settings += &format!("{name} {value}, ");
-        }
-        let flush = self.flush_ms;
-        writeln!(out, "{TITLE}postgres{TITLE:#}  {settings}flush {flush:.3} ms")?;
+        let settings = self.postgres.iter().map(|(name, value)| format!("{name} {value}"));
+        let flush = format!("a flush takes {:.3} ms", self.flush_ms);
+        let settings = wrapped(settings.chain([flush]));
+        writeln!(out, "{TITLE}postgres{TITLE:#}  {settings}")?;
         let (rounds, accounts) = (self.loads.first(), grouped(self.accounts));
         let rounds = rounds.map_or(0, |load| load.rounds.len());
         writeln!(
@@ -234,6 +240,22 @@ impl Machine {
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
         }
     }
+}
+
+/// Words with commas, on lines that line up with the first.
+fn wrapped(words: impl Iterator<Item = String>) -> String {
+    let (mut text, mut column) = (String::new(), 0);
+    for word in words {
+        if column + word.len() > COLUMNS {
+            text += ",\n          ";
+            column = 0;
+        } else if column > 0 {
+            text += ", ";
+        }
+        column += word.len() + 2;
+        text += &word;
+    }
+    text
 }
 
 /// A figure without decimals, with commas.

@@ -108,10 +108,14 @@ pub(super) fn planned(arguments: &Arguments) -> Duration {
     let trials = if arguments.clients.is_some() { 0 } else { floors * CLIENTS.len() };
     // Those that are not hot are measured with one client too.
     let runs = floors + floors.min(2);
-    let rounds = one * service as u32 + arguments.length() * runs as u32;
-    rounds * arguments.rounds as u32
-        + Duration::from_secs(trial_seconds(arguments) * trials as u64)
+    let round = times(one, service) + times(arguments.length(), runs);
+    times(round, arguments.rounds)
+        + times(Duration::from_secs(trial_seconds(arguments)), trials)
         + Duration::from_secs(arguments.fill / FILL_RATE)
+}
+
+fn times(duration: Duration, times: usize) -> Duration {
+    duration.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
 }
 
 fn trial_seconds(arguments: &Arguments) -> u64 {
@@ -206,7 +210,8 @@ impl Bench<'_> {
     async fn floor(&self, run: Run, step: &str) -> Result<Pace, BenchError> {
         let hot = if run.hot { ", hot" } else { "" };
         let floor = run.floor.name();
-        self.meter.say(&format!("{step}: pgbench, {floor}{hot}, {} clients", run.clients));
+        let clients = if run.clients == 1 { "client" } else { "clients" };
+        self.meter.say(&format!("{step}: pgbench, {floor}{hot}, {} {clients}", run.clients));
         self.meter.step(Duration::from_secs(run.seconds), self.pgbench.run(run)).await
     }
 

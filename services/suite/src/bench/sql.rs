@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::error::BenchError;
@@ -53,8 +54,8 @@ pub(super) struct Books {
     pub(super) wrong_accounts: i64,
 }
 
-/// What one table has got of the service and of the floor.
-#[derive(Debug, Clone, PartialEq, QueryableByName)]
+/// What one table has got of the service and of the floor "same rows".
+#[derive(Debug, Clone, PartialEq, QueryableByName, Serialize)]
 pub(super) struct Rows {
     /// The table.
     #[diesel(sql_type = Text)]

@@ -1,8 +1,13 @@
 //! The table of the README: what was measured, what must be, what is aimed at.
 
+use std::fmt::Write as _;
+
 use super::figures::Figures;
 use super::options::Case;
 use super::report::{mebibytes, whole};
+
+/// A figure that must only be told.
+const REPORTED: &str = "reported";
 
 /// A figure that is shown, where it was measured.
 type Shown = fn(&Figures) -> Option<String>;
@@ -16,51 +21,49 @@ struct Row {
     aim: &'static str,
 }
 
-/// The rows, in the order of the specification.
-fn rows(rate: Option<f64>) -> Vec<Row> {
+/// What all the rows are made with.
+const fn row(
+    work: &'static str,
+    loads: Vec<Case>,
+    shown: Shown,
+    must: &'static str,
+    aim: &'static str,
+) -> Row {
+    Row { work, loads, shown, must, aim }
+}
+
+/// How much the ledger does.
+fn throughput() -> Vec<Row> {
+    let rate: Shown = |load| Some(whole(load.per_second));
+    let same_rows: Shown = |load| times(load.ratio_same_rows);
+    let bare: Shown = |load| times(load.ratio_bare);
     let unary = || [64, 256, 1_024].map(Case::unary).to_vec();
-    let batch = || vec![Case::batches()];
-    let row = |work, loads, shown: Shown, must, aim| Row { work, loads, shown, must, aim };
+    let batches = || vec![Case::batches()];
+    vec![
+        row("unary transfers a second, 64 / 256 / 1,024 callers", unary(), rate, REPORTED, ""),
+        row("the same, x same rows", unary(), same_rows, "1.5 / 2 / 2.5", "2 / 3 / 4"),
+        row("the same, x bare", unary(), bare, REPORTED, "1.5 / 2 / 3"),
+        row("transfers a second, 100 per call", batches(), rate, REPORTED, ""),
+        row("the same, x same rows", batches(), same_rows, "3.5", "5"),
+        row("the same, x bare", batches(), bare, REPORTED, "4"),
+    ]
+}
+
+/// What it does under special loads, each beside what it is compared with.
+fn special(rate: Option<f64>) -> Vec<Row> {
+    let same_rows: Shown = |load| times(load.ratio_same_rows);
+    let plain: Shown = |load| times(load.ratio_plain);
+    let tenants = || vec![Case { tenants: 1_000, ..Case::unary(1_000) }];
     vec![
         row(
-            "unary transfers, 64 / 256 / 1,024 callers, a second",
-            unary(),
-            |load| Some(whole(load.per_second)),
-            "reported",
-            "",
-        ),
-        row(
-            "the same, x same rows",
-            unary(),
-            |load| times(load.ratio_same_rows),
-            "1.5 / 2 / 2.5",
-            "2 / 3 / 4",
-        ),
-        row("the same, x bare", unary(), |load| times(load.ratio_bare), "reported", "1.5 / 2 / 3"),
-        row("100 per call, a second", batch(), |load| Some(whole(load.per_second)), "reported", ""),
-        row("the same, x same rows", batch(), |load| times(load.ratio_same_rows), "3.5", "5"),
-        row("the same, x bare", batch(), |load| times(load.ratio_bare), "reported", "4"),
-        row(
-            "one hot account in every transfer, 256 callers, of uniform",
+            "one hot account in every transfer, 256 callers, x uniform",
             vec![Case { hot: true, ..Case::unary(256) }],
-            |load| times(load.ratio_plain),
+            plain,
             "0.9",
             "1",
         ),
-        row(
-            "1,000 tenants, one caller each, x same rows",
-            vec![Case { tenants: 1_000, ..Case::unary(1_000) }],
-            |load| times(load.ratio_same_rows),
-            "1",
-            "",
-        ),
-        row(
-            "the same, of one tenant with 1,024 callers",
-            vec![Case { tenants: 1_000, ..Case::unary(1_000) }],
-            |load| times(load.ratio_plain),
-            "reported",
-            "0.7",
-        ),
+        row("1,000 tenants, one caller each, x same rows", tenants(), same_rows, "1", ""),
+        row("the same, x one tenant with 1,024 callers", tenants(), plain, REPORTED, "0.7"),
         row(
             "one caller alone, p50, x one pgbench client",
             vec![Case::unary(1)],
@@ -72,16 +75,22 @@ fn rows(rate: Option<f64>) -> Vec<Row> {
             "p99 at 70 % of the peak, open loop",
             vec![Case { rate, ..Case::unary(1_024) }],
             |load| Some(format!("{:.1} ms", load.p99_ms)),
-            "reported",
+            REPORTED,
             "25 ms",
         ),
         row(
-            "two replicas on one database, 256 callers, of one",
+            "two replicas on one database, 256 callers, x one",
             vec![Case { replicas: 2, ..Case::unary(256) }],
-            |load| times(load.ratio_plain),
+            plain,
             "0.9",
             "more than 1",
         ),
+    ]
+}
+
+/// What it takes.
+fn costs() -> Vec<Row> {
+    vec![
         row(
             "disk for a transfer, everything included",
             vec![Case::unary(256)],
@@ -93,7 +102,7 @@ fn rows(rate: Option<f64>) -> Vec<Row> {
             "write-ahead log for a transfer",
             vec![Case::unary(256)],
             |load| Some(format!("{} bytes", whole(load.wal_bytes_per_transfer))),
-            "reported",
+            REPORTED,
             "",
         ),
         row(
@@ -114,13 +123,15 @@ fn times(ratio: Option<f64>) -> Option<String> {
 pub(super) fn markdown(loads: &[Figures]) -> String {
     let rate = loads.iter().find_map(|load| load.case.rate);
     let mut text = String::from("| work | measured | must | aim |\n|---|---|---|---|\n");
-    for Row { work, loads: wanted, shown, must, aim } in rows(rate) {
+    let rows = throughput().into_iter().chain(special(rate)).chain(costs());
+    for Row { work, loads: wanted, shown, must, aim } in rows {
         let figure = |case: &Case| {
             let load = loads.iter().find(|load| load.case == *case);
             load.and_then(shown).unwrap_or_else(|| "-".to_owned())
         };
         let measured = wanted.iter().map(figure).collect::<Vec<_>>().join(" / ");
-        text += &format!("| {work} | {measured} | {must} | {aim} |\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| {work} | {measured} | {must} | {aim} |");
     }
     text
 }

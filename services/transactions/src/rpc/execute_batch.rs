@@ -19,6 +19,9 @@ use crate::domain::NewTransaction;
 const ITEMS_MAX: usize = 1_000;
 /// Entries that all items of one batch may have together.
 const ENTRIES_MAX: usize = 10_000;
+/// Bytes that all items of one batch may have together: half of a message, because the answer says
+/// more of each entry, and what is posted must not fail for the length of its answer.
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub(super) async fn call(
     rpc: &Rpc,
@@ -54,12 +57,14 @@ fn check_sizes(items: &[wire::BatchItem]) -> Decoded<()> {
         None => 0,
     };
     let entries: usize = items.iter().map(entries).sum();
+    let bytes: usize = items.iter().map(wire::BatchItem::encoded_len).sum();
     match items.len() {
         0 => Err(invalid("must have at least one item")).at("items"),
         count if count > ITEMS_MAX => too_many(Reason::TooManyItems, "items", count, ITEMS_MAX),
         _ if entries > ENTRIES_MAX => {
             too_many(Reason::TooManyEntries, "entries", entries, ENTRIES_MAX)
         }
+        _ if bytes > BYTES_MAX => too_many(Reason::MessageTooLarge, "bytes", bytes, BYTES_MAX),
         _ => Ok(()),
     }
 }

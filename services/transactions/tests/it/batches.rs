@@ -122,6 +122,16 @@ async fn a_payroll_is_a_thousand_items_and_no_more() {
     let refused = execute(&mut client, &request).await.unwrap_err();
     let (why, _, figures) = refusal(&refused);
     assert_eq!((why, figures["limit"].as_str()), (Reason::TooManyItems, "1000"));
+
+    // The answer is longer than the request, and has to fit into a message.
+    request.items.truncate(600);
+    for item in &mut request.items {
+        let Some(Operation::Transfer(transfer)) = &mut item.operation else { panic!() };
+        transfer.description = "€".repeat(1_024);
+        transfer.labels = [("note".to_owned(), "€".repeat(256))].into();
+    }
+    let refused = execute(&mut client, &request).await.unwrap_err();
+    assert_eq!(refusal(&refused).0, Reason::MessageTooLarge);
 }
 
 #[tokio::test(flavor = "multi_thread")]
