@@ -60,6 +60,8 @@ pub struct Service {
     pub port: u16,
     /// The port of metrics and health over HTTP.
     pub admin_port: u16,
+    /// The operations of its writes, by which their outcomes are asked for.
+    pub operations: &'static [&'static str],
 }
 
 /// What a service is built on.
@@ -93,13 +95,16 @@ pub async fn run_service(
     let db = Db::new(&config.database.database_url, &schema, config.db.clone())?;
     let tenants = Tenants::new(db.clone());
     let authenticator = Authenticator::load(&config.auth, clock.clone())?;
-    let stack = Stack::new(&config.server, authenticator, tenants.clone());
+    let stack = Stack::new(&config.server, authenticator, tenants.clone(), shutdown.clone());
     let limit = config.server.max_message_bytes;
     let base = Base { db: db.clone(), tenants, clock: clock.clone(), shutdown: shutdown.clone() };
     let routes = build(base)
         .await?
         .add_service(tenant_service(TenantRpc::new(db.clone(), clock.clone()), limit))
-        .add_service(outcome_service(OutcomeRpc::new(db.clone(), clock), limit));
+        .add_service(outcome_service(
+            OutcomeRpc::new(db.clone(), clock, service.operations),
+            limit,
+        ));
     let served = serve(listener, routes, stack, &config.server, &db, shutdown).await;
     // Writes whose callers are gone still run, bounded by their own statement timeouts.
     if tokio::time::timeout(config.server.drain, db.drain()).await.is_err() {

@@ -15,6 +15,14 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// A limit as a value of a flag: with none of something nothing would ever be done.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number above zero".to_owned()),
+        Ok(limit) => Ok(limit),
+    }
+}
+
 /// What every service needs to serve.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
@@ -58,10 +66,10 @@ pub struct Server {
     #[arg(long, env = "STRONGROOM_DEADLINE_MAX", default_value = "60", value_parser = seconds)]
     pub max_deadline: Duration,
     /// Calls that run at once; more are RESOURCE_EXHAUSTED
-    #[arg(long, env = "STRONGROOM_CALLS_MAX", default_value_t = 4096)]
+    #[arg(long, env = "STRONGROOM_CALLS_MAX", default_value = "4096", value_parser = at_least_one)]
     pub max_calls: usize,
     /// Connections that are open at once; more wait to be accepted
-    #[arg(long, env = "STRONGROOM_CONNECTIONS_MAX", default_value_t = 1024)]
+    #[arg(long, env = "STRONGROOM_CONNECTIONS_MAX", default_value = "1024", value_parser = at_least_one)]
     pub max_connections: usize,
     /// Bytes of a message at most, both ways
     #[arg(long, env = "STRONGROOM_MESSAGE_MAX", default_value_t = 4 * 1024 * 1024)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::config::at_least_one;
 use crate::deadline::Deadline;
 use crate::problem::{Problem, Reason};
 
@@ -44,11 +45,11 @@ pub enum Priority {
 #[group(skip)]
 #[command(next_help_heading = "Lane")]
 pub struct Config {
-    /// Jobs that wait at most; more are RESOURCE_EXHAUSTED
-    #[arg(long, env = "STRONGROOM_LANE_QUEUE", default_value_t = 8_192)]
+    /// Entries that wait at most; more are RESOURCE_EXHAUSTED
+    #[arg(long, env = "STRONGROOM_LANE_QUEUE", default_value = "65536", value_parser = at_least_one)]
     pub lane_queue: usize,
-    /// Weight of a batch at most, in entries
-    #[arg(long, env = "STRONGROOM_LANE_BATCH", default_value_t = 2_048)]
+    /// Entries of one commit at most, unless a single request has more
+    #[arg(long, env = "STRONGROOM_LANE_BATCH", default_value = "2048", value_parser = at_least_one)]
     pub lane_batch: usize,
 }
 
@@ -61,6 +62,8 @@ struct Waiting<W: Worker> {
 struct Queue<W: Worker> {
     normal: VecDeque<Waiting<W>>,
     bulk: VecDeque<Waiting<W>>,
+    /// The weight of all that waits.
+    weight: usize,
     closed: bool,
 }
 
@@ -112,7 +115,8 @@ impl<W: Worker> Lane<W> {
         worker: W,
         owner: TaskTrackerToken,
     ) -> std::io::Result<Self> {
-        let queue = Queue { normal: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        let queue =
+            Queue { normal: VecDeque::new(), bulk: VecDeque::new(), weight: 0, closed: false };
         let inner = Arc::new(Inner { queue: Mutex::new(queue), arrived: Condvar::new(), config });
         let lane = Arc::clone(&inner);
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -139,13 +143,16 @@ impl<W: Worker> Lane<W> {
     }
 
     fn enqueue(&self, waiting: Waiting<W>, priority: Priority) -> Result<(), Problem> {
+        let weight = W::weight(&waiting.job);
         let mut queue = self.inner.queue();
-        if queue.normal.len() + queue.bulk.len() >= self.inner.config.lane_queue {
+        // One that alone is more than the limit may wait alone.
+        if queue.weight > 0 && queue.weight + weight > self.inner.config.lane_queue {
             let message = "More work waits than the service may queue.";
             return Err(
                 Problem::new(Reason::Overloaded, message).retry_after(Duration::from_millis(100))
             );
         }
+        queue.weight += weight;
         match priority {
             Priority::Normal => queue.normal.push_back(waiting),
             Priority::Bulk => queue.bulk.push_back(waiting),
@@ -206,6 +213,7 @@ fn take<W: Worker>(lane: &Inner<W>) -> Option<Vec<Waiting<W>>> {
     if bulk_waits {
         fill(&mut batch, &mut queue.normal, left);
     }
+    queue.weight -= batch.iter().map(|waiting| W::weight(&waiting.job)).sum::<usize>();
     Some(batch)
 }
 

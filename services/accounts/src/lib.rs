@@ -35,6 +35,7 @@ pub const SERVICE: Service = Service {
     schema: Schema { name: "accounts", migrations: &MIGRATIONS, binary: 1 },
     port: 7001,
     admin_port: 9001,
+    operations: &["create-customer", "create-account"],
 };
 
 /// Serves until `shutdown`, then drains.

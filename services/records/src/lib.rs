@@ -32,6 +32,7 @@ pub const SERVICE: Service = Service {
     schema: Schema { name: "records", migrations: &MIGRATIONS, binary: 1 },
     port: 7002,
     admin_port: 9002,
+    operations: &["create-subject", "create-record"],
 };
 
 /// Serves until `shutdown`.

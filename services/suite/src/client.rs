@@ -34,6 +34,15 @@ impl Interceptor for Bearer {
 }
 
 impl Bearer {
+    /// The value of the header. `Debug` does not show it.
+    pub(crate) fn value(token: &str) -> Result<MetadataValue<Ascii>, Error> {
+        let value = format!("Bearer {token}").parse();
+        let mut value: MetadataValue<Ascii> =
+            value.map_err(|_| Error::Token("it is not ASCII".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
     fn api(self, address: SocketAddr) -> Result<Api, Error> {
         Ok(InterceptedService::new(channel(address)?, self))
     }
@@ -62,9 +71,7 @@ pub struct Clients {
 impl Clients {
     /// The clients of a caller with this token, or with none.
     pub fn new(at: Addresses, token: Option<&str>) -> Result<Self, Error> {
-        let invalid = |_| Error::Token("it is not ASCII".to_owned());
-        let bearer = token.map(|token| format!("Bearer {token}").parse().map_err(invalid));
-        let bearer = Bearer(bearer.transpose()?);
+        let bearer = Bearer(token.map(Bearer::value).transpose()?);
         let api = |address| bearer.clone().api(address);
         let (accounts, records) = (api(at.accounts)?, api(at.records)?);
         let transactions = api(at.transactions)?;

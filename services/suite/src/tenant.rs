@@ -12,7 +12,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request};
 use uuid::Uuid;
 
-use crate::client::channel;
+use crate::client::{Bearer, channel};
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::options::{Addresses, Options};
@@ -57,7 +57,7 @@ fn bearer(options: &Options, keys: &Keys) -> Result<MetadataValue<Ascii>, Error>
     let token = WorkloadSigner::load("suite", &key, audience, Clock::system())
         .and_then(|signer| signer.speak_for(&principal, None))
         .map_err(|error| Error::Token(error.to_string()))?;
-    format!("Bearer {token}").parse().map_err(|_| Error::Token("it is not ASCII".to_owned()))
+    Bearer::value(&token)
 }
 
 /// Asks until the service has a database to answer from. What the network lost is asked again as

@@ -32,6 +32,12 @@ pub const SERVICE: Service = Service {
     schema: Schema { name: "transactions", migrations: &MIGRATIONS, binary: 1 },
     port: 7003,
     admin_port: 9003,
+    operations: &[
+        "create-transaction",
+        "execute-batch",
+        "register-ledger-account",
+        "set-ledger-controls",
+    ],
 };
 
 /// The configuration of this service.

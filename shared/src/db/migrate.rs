@@ -71,6 +71,9 @@ pub enum MigrateError {
     /// Serving under this role would void the policies.
     #[error("refusing to serve as a superuser or a role with BYPASSRLS: use the runtime role")]
     Privileged,
+    /// The owner may change what was posted.
+    #[error("refusing to serve as the schema's owner: use the runtime role")]
+    Owner,
     /// Errors are told apart by their English texts.
     #[error("lc_messages is {0:?}, and must be C or English: see deploy/postgres/roles.sql")]
     Messages(String),
@@ -128,6 +131,14 @@ pub fn check(runtime_url: &str, schema_name: &str, schema: Schema) -> Result<(),
     .first(&mut conn)?;
     if privileged {
         return Err(MigrateError::Privileged);
+    }
+    let owns: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
+        "EXISTS (SELECT FROM pg_namespace WHERE nspname = current_schema() \
+         AND pg_has_role(nspowner, 'MEMBER'))",
+    ))
+    .first(&mut conn)?;
+    if owns {
+        return Err(MigrateError::Owner);
     }
     let missing = missing(&mut conn, schema)?;
     if !missing.is_empty() {

@@ -9,7 +9,7 @@ use deadpool_diesel::{
 
 use super::DbError;
 use super::error::connect_message;
-use crate::config::seconds;
+use crate::config::{at_least_one, seconds};
 use crate::deadline::Deadline;
 
 pub(super) type Pool = deadpool_diesel::postgres::Pool;
@@ -21,7 +21,7 @@ pub(super) type Pool = deadpool_diesel::postgres::Pool;
 #[command(next_help_heading = "Database")]
 pub struct Config {
     /// Connections that the service opens at most
-    #[arg(long, env = "STRONGROOM_POOL_SIZE", default_value_t = 16)]
+    #[arg(long, env = "STRONGROOM_POOL_SIZE", default_value = "16", value_parser = at_least_one)]
     pub pool_size: usize,
     /// Seconds to wait for a connection before the answer is UNAVAILABLE
     #[arg(long, env = "STRONGROOM_POOL_WAIT", default_value = "2", value_parser = seconds)]

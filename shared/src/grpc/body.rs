@@ -1,25 +1,33 @@
 //! A response that tells how it ended: gRPC says so in the headers of a refusal, and otherwise in
-//! the trailers behind the body.
+//! the trailers behind the body. A stream that would go on for ever ends with the server.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
 
 /// Calls `ended` once with the code of the answer; with CANCELLED where the caller went away.
-pub(super) fn observe(response: Response, ended: impl FnOnce(Code) + Send + 'static) -> Response {
+pub(super) fn observe(
+    response: Response,
+    shutdown: CancellationToken,
+    ended: impl FnOnce(Code) + Send + 'static,
+) -> Response {
     if let Some(status) = Status::from_header_map(response.headers()) {
         ended(status.code());
         return response;
     }
-    response.map(|inner| Body::new(Observed { inner, ended: Some(Box::new(ended)) }))
+    let shutdown = Box::pin(shutdown.cancelled_owned());
+    response.map(|inner| Body::new(Observed { inner, shutdown, ended: Some(Box::new(ended)) }))
 }
 
 struct Observed {
     inner: Body,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: Option<Box<dyn FnOnce(Code) + Send>>,
 }
 
@@ -49,7 +57,14 @@ impl HttpBody for Observed {
             }
             Poll::Ready(Some(Err(_))) => self.end(Code::Unknown),
             Poll::Ready(None) => self.end(Code::Ok),
-            Poll::Pending => {}
+            Poll::Pending if self.ended.is_some() => {
+                if self.shutdown.as_mut().poll(context).is_ready() {
+                    self.end(Code::Unavailable);
+                    return Poll::Ready(Some(Ok(Frame::trailers(unavailable()))));
+                }
+            }
+            // The last frame has gone out.
+            Poll::Pending => return Poll::Ready(None),
         }
         polled
     }
@@ -61,6 +76,14 @@ impl HttpBody for Observed {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+fn unavailable() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    let status = Status::unavailable("The server is shutting down.");
+    // A status of plain text always makes headers.
+    let _ = status.add_header(&mut trailers);
+    trailers
 }
 
 impl Drop for Observed {

@@ -11,8 +11,12 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// How long a connection may say nothing at all.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The connections of a listener, at most `limit` at once. All of them break with `cut_off`.
 pub(super) fn bounded(
@@ -38,7 +42,8 @@ async fn accept(
             Ok((stream, _)) => {
                 stream.set_nodelay(true)?;
                 let cut_off = Box::pin(cut_off.clone().cancelled_owned());
-                return Ok(Connection { stream, cut_off, _slot: slot });
+                let silence = Some(Box::pin(tokio::time::sleep(SILENCE_MAX)));
+                return Ok(Connection { stream, cut_off, silence, _slot: slot });
             }
             // Out of file descriptors, or the caller is gone already: the next one may do better.
             Err(error) => {
@@ -53,6 +58,8 @@ async fn accept(
 pub(super) struct Connection {
     stream: TcpStream,
     cut_off: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until the first byte: one that says nothing must not keep its place.
+    silence: Option<Pin<Box<Sleep>>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -74,7 +81,16 @@ impl AsyncRead for Connection {
         if self.cut_off.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match &mut self.silence {
+            Some(silence) if polled.is_pending() => {
+                if silence.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+            silence => *silence = None,
+        }
+        polled
     }
 }
 

@@ -14,6 +14,7 @@ use opentelemetry::metrics::Histogram;
 use opentelemetry::{KeyValue, global};
 use strongroom_proto::Method;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
@@ -52,11 +53,17 @@ pub struct Stack {
     default_deadline: Duration,
     max_deadline: Duration,
     duration: Histogram<f64>,
+    shutdown: CancellationToken,
 }
 
 impl Stack {
     /// The layers of a server with these limits.
-    pub fn new(config: &config::Server, authenticator: Authenticator, tenants: Tenants) -> Self {
+    pub fn new(
+        config: &config::Server,
+        authenticator: Authenticator,
+        tenants: Tenants,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             authenticator,
             tenants,
@@ -69,6 +76,7 @@ impl Stack {
                 .with_description("Duration of inbound calls")
                 .with_boundaries(telemetry::SECONDS.to_vec())
                 .build(),
+            shutdown,
         }
     }
 }
@@ -108,7 +116,7 @@ pub(super) async fn trace(
     span.record("trace_id", &trace_id);
     let response = with_trace_id(trace_id, next.run(request).instrument(span.clone())).await;
     let histogram = stack.duration.clone();
-    observe(response, move |code| {
+    observe(response, stack.shutdown.clone(), move |code| {
         span.record("rpc.response.status_code", telemetry::code_name(code));
         let labels = [
             KeyValue::new("rpc.system.name", "grpc"),

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
-use crate::field::{self, At as _};
+use crate::field::{self, At as _, Decoded};
 use crate::grpc::Call;
 use crate::outcome::{self, Outcome, OutcomeState};
 use crate::problem::{Problem, Reason};
@@ -15,12 +15,13 @@ use crate::problem::{Problem, Reason};
 pub struct OutcomeRpc {
     db: Db,
     clock: Clock,
+    operations: &'static [&'static str],
 }
 
 impl OutcomeRpc {
     /// The outcomes in a database.
-    pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
+    pub fn new(db: Db, clock: Clock, operations: &'static [&'static str]) -> Self {
+        Self { db, clock, operations }
     }
 
     async fn get(
@@ -28,7 +29,7 @@ impl OutcomeRpc {
         call: &Call,
         request: wire::GetOutcomeRequest,
     ) -> Result<wire::Outcome, Problem> {
-        let operation = field::kebab(request.operation, 64).at("operation")?;
+        let operation = self.operation(request.operation).at("operation")?;
         let request_id = field::required_request_id(request.request_id).at("request_id")?;
         let claim = outcome::Request {
             tenant: call.tenant_id()?,
@@ -52,6 +53,16 @@ impl OutcomeRpc {
             false => self.db.read("get_outcome", call.scope(), find).await?,
         };
         Ok(found.map_or_else(|| unknown(operation, request_id), encode))
+    }
+}
+
+impl OutcomeRpc {
+    /// A fence around an operation that does not exist would protect nobody.
+    fn operation(&self, operation: String) -> Decoded<String> {
+        if self.operations.contains(&operation.as_str()) {
+            return Ok(operation);
+        }
+        Err(field::invalid(format!("must be one of {}", self.operations.join(", "))))
     }
 }
 

@@ -8,7 +8,7 @@ mod keys;
 mod sign;
 mod verify;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::principal::Grants;
@@ -22,11 +22,13 @@ pub use verify::{AuthError, Authenticator, Identity, TENANT_KEY};
 pub struct Claims {
     /// The issuer.
     pub iss: String,
-    /// The audience.
+    /// The audience. It is judged before anything else is read, be it one or a list.
+    #[serde(skip_deserializing)]
     pub aud: String,
     /// The person or program.
     pub sub: String,
     /// When it ends, in seconds since the Unix epoch.
+    #[serde(deserialize_with = "numeric_date")]
     pub exp: u64,
     /// The tenants in which the permissions hold.
     #[serde(default)]
@@ -42,4 +44,12 @@ pub struct Claims {
 /// The issuer of a service's own tokens, by the name of the service.
 pub(crate) fn workload_issuer(service: &str) -> String {
     format!("strongroom:{service}")
+}
+
+/// RFC 7519: a number of seconds, which may have a fraction.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let text = number.to_string();
+    let whole = text.split('.').next().unwrap_or_default();
+    whole.parse().map_err(|_| serde::de::Error::custom("no time"))
 }

@@ -41,6 +41,8 @@ fn an_administrator_is_refused_as_a_runtime_role() {
     assert_eq!(runtime, database.runtime_url);
     let error = check_schema(&database.admin_url(), &database.name, SCHEMA).unwrap_err();
     assert!(matches!(error, MigrateError::Privileged), "{error}");
+    let error = check_schema(&database.owner_url, &database.name, SCHEMA).unwrap_err();
+    assert!(matches!(error, MigrateError::Owner), "{error}");
 }
 
 #[test]

@@ -153,3 +153,16 @@ async fn reflection_is_served_in_both_versions_and_can_be_switched_off() {
     let (_database, off) = dev(&["--reflection", "false"]).await;
     assert_eq!(reflected(&off).await, (false, false));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_would_go_on_for_ever_ends_with_the_server() {
+    let (_database, server) = dev(&["--drain", "60"]).await;
+    let mut health = tonic_health::pb::health_client::HealthClient::new(server.channel());
+    let request = tonic_health::pb::HealthCheckRequest { service: "live".to_owned() };
+    let mut watch = health.watch(request).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    let since = Instant::now();
+    server.stop().await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(30), "the drain alone is a minute");
+    assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
+}

@@ -51,7 +51,7 @@ pub(crate) async fn server(database: &TestDatabase, arguments: &[&str]) -> Runni
     all.extend(arguments);
     let common: Common = config(&all);
     Running::start(|listener, shutdown| async move {
-        let service = Service { schema: SCHEMA, port: 0, admin_port: 0 };
+        let service = Service { schema: SCHEMA, port: 0, admin_port: 0, operations: &["x"] };
         run_service(service, listener, &common, Clock::system(), shutdown, async |_| {
             Ok(Routes::new(
                 BalanceServiceServer::new(Obedient)

@@ -43,7 +43,12 @@ pub(crate) async fn world() -> &'static World {
 
 async fn boot() -> World {
     trace::observe();
-    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", Uuid::now_v7()));
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for left in temporary.read_dir().unwrap().flatten() {
+        // What an earlier process left is empty, and only such a folder goes like this.
+        let _ = std::fs::remove_dir(left.path());
+    }
+    let state = temporary.join(format!("e2e-{}", Uuid::now_v7()));
     let mut options = options(&state);
     // A caller without a token is refused here; the tests of the binary have the other case.
     options.issuer.require_token = true;

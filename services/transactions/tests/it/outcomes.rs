@@ -117,3 +117,16 @@ async fn a_repeated_registration_without_an_id_makes_one_account() {
     let reused = client.ledger.register_ledger_account(request).await.unwrap_err();
     assert_eq!(refusal(&reused).0, Reason::RequestIdReused);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_does_not_exist_cannot_be_fenced() {
+    let ledger = Ledger::start().await;
+    let request = GetOutcomeRequest {
+        operation: "create-transfer".to_owned(),
+        request_id: request_id(),
+        fence: true,
+    };
+    let refused = ledger.client().outcomes.get_outcome(request).await.unwrap_err();
+    let (reason, field, _) = refusal(&refused);
+    assert_eq!((reason, field.as_str()), (Reason::FieldInvalid, "operation"));
+}
