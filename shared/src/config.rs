@@ -69,7 +69,12 @@ pub struct Server {
     #[arg(long, env = "STRONGROOM_CALLS_MAX", default_value = "4096", value_parser = at_least_one)]
     pub max_calls: usize,
     /// Connections that are open at once; more wait to be accepted
-    #[arg(long, env = "STRONGROOM_CONNECTIONS_MAX", default_value = "1024", value_parser = at_least_one)]
+    #[arg(
+        long,
+        env = "STRONGROOM_CONNECTIONS_MAX",
+        default_value = "1024",
+        value_parser = at_least_one
+    )]
     pub max_connections: usize,
     /// Bytes of a message at most, both ways
     #[arg(long, env = "STRONGROOM_MESSAGE_MAX", default_value_t = 4 * 1024 * 1024)]

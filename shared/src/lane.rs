@@ -46,7 +46,12 @@ pub enum Priority {
 #[command(next_help_heading = "Lane")]
 pub struct Config {
     /// Entries that wait at most; more are RESOURCE_EXHAUSTED
-    #[arg(long, env = "STRONGROOM_LANE_QUEUE", default_value = "65536", value_parser = at_least_one)]
+    #[arg(
+        long,
+        env = "STRONGROOM_LANE_QUEUE",
+        default_value = "65536",
+        value_parser = at_least_one
+    )]
     pub lane_queue: usize,
     /// Entries of one commit at most, unless a single request has more
     #[arg(long, env = "STRONGROOM_LANE_BATCH", default_value = "2048", value_parser = at_least_one)]

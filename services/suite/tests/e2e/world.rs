@@ -45,7 +45,8 @@ async fn boot() -> World {
     trace::observe();
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for left in temporary.read_dir().unwrap().flatten() {
-        // What an earlier process left is empty, and only such a folder goes like this.
+        // What an earlier process left is empty, and only such folders go like this.
+        let _ = std::fs::remove_dir(left.path().join("postgres"));
         let _ = std::fs::remove_dir(left.path());
     }
     let state = temporary.join(format!("e2e-{}", Uuid::now_v7()));

@@ -1,4 +1,5 @@
-//! What the callers are told, and what they tell: a line of JSON each, on standard input and output.
+//! What the callers are told, and what they tell: a line of JSON each, on standard input and
+//! output.
 
 use std::net::SocketAddr;
 

@@ -10,7 +10,8 @@ pub(in crate::bench) const CURRENCY: &str = "EUR";
 /// The largest amount, in cents.
 const AMOUNT_MAX: u64 = 1_000;
 
-/// The name of an account by its number, from 1. pgbench makes the same ids out of the same numbers.
+/// The name of an account by its number, from 1. pgbench makes the same ids out of the
+/// same numbers.
 pub(super) fn account(number: u64) -> String {
     format!("accounts/{}", account_id(number))
 }
