@@ -105,7 +105,8 @@ pub async fn run_service(
             OutcomeRpc::new(db.clone(), clock, service.operations),
             limit,
         ));
-    let served = serve(listener, routes, stack, &config.server, &db, shutdown).await;
+    let served =
+        serve(service.schema.name, listener, routes, stack, &config.server, &db, shutdown).await;
     // Writes whose callers are gone still run, bounded by their own statement timeouts.
     if tokio::time::timeout(config.server.drain, db.drain()).await.is_err() {
         tracing::warn!("some units of work still ran at the end");

@@ -86,6 +86,8 @@ pub fn migrate(owner_url: &str, schema_name: &str, schema: Schema) -> Result<(),
     let mut lock = PgConnection::establish(&url)?;
     let mut conn = PgConnection::establish(&url)?;
     lock_row(&mut lock)?;
+    // A migration that waits for a table makes everybody behind it wait: better it fails.
+    conn.batch_execute("SET lock_timeout = '10s'")?;
     for source in [&COMMON, schema.migrations] {
         let ran = conn.run_pending_migrations(ByReference(source));
         for version in ran.map_err(MigrateError::Migration)? {

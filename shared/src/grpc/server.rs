@@ -1,5 +1,6 @@
 //! The server: the stack of layers in one place, the listener, and a shutdown that ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::db::Db;
 /// How long a caller may leave a ping unanswered.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The packages that every service serves.
+const COMMON: [&str; 2] = ["/strongroom.outcomes.", "/strongroom.tenants."];
+
 /// Why a server stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -32,6 +36,7 @@ pub enum ServeError {
 /// Serves until `shutdown`, then lets running calls end, but not for longer than the drain allows:
 /// hyper waits for callers that do not answer (hyper 4170).
 pub async fn serve(
+    service: &str,
     listener: TcpListener,
     routes: Routes,
     stack: Stack,
@@ -42,7 +47,7 @@ pub async fn serve(
     let (health_service, health) = health::watch(db.clone(), shutdown.clone());
     let mut routes = routes.add_service(health_service);
     if config.reflection {
-        routes = reflect(routes)?;
+        routes = reflect(routes, service)?;
     }
     let connections = CancellationToken::new();
     let incoming = incoming::bounded(listener, config.max_connections, connections.clone());
@@ -93,12 +98,23 @@ fn layered(routes: Routes, stack: Stack) -> Routes {
     Routes::from(layered).prepare()
 }
 
-/// Both versions: older clients know only v1alpha.
-fn reflect(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+/// Both versions, since older clients know only v1alpha; and only what this service serves.
+fn reflect(routes: Routes, service: &str) -> Result<Routes, tonic_reflection::server::Error> {
+    let own = format!("/strongroom.{service}.");
+    let served: BTreeSet<&str> = strongroom_proto::METHODS
+        .iter()
+        .filter(|method| {
+            COMMON.iter().any(|prefix| method.path.starts_with(prefix))
+                || method.path.starts_with(&own)
+        })
+        .filter_map(|method| method.path.trim_start_matches('/').split('/').next())
+        .chain(["grpc.health.v1.Health"])
+        .collect();
     let builder = || {
-        tonic_reflection::server::Builder::configure()
+        let all = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(strongroom_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        served.iter().fold(all, |builder, name| builder.with_service_name(*name))
     };
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }

@@ -166,3 +166,21 @@ async fn a_stream_that_would_go_on_for_ever_ends_with_the_server() {
     assert!(since.elapsed() < Duration::from_secs(30), "the drain alone is a minute");
     assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_lists_what_the_service_serves_and_no_more() {
+    let (_database, server) = dev(&[]).await;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(server.channel());
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let ask = v1::ServerReflectionRequest { host: String::new(), message_request: Some(list) };
+    let answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}")
+    };
+    let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for served in ["strongroom.transactions.v1.BalanceService", "grpc.health.v1.Health"] {
+        assert!(names.contains(&served), "{names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("accounts")), "{names:?}");
+}
