@@ -115,3 +115,22 @@ pub fn replayed<T>(answer: T) -> tonic::Response<T> {
         .insert("strongroom-replayed", tonic::metadata::MetadataValue::from_static("true"));
     response
 }
+
+/// What a method that creates gives.
+#[derive(Debug)]
+pub enum Created<T> {
+    /// It was made now.
+    Now(T),
+    /// An earlier call with the same request id made it.
+    Before(T),
+}
+
+impl<T> Created<T> {
+    /// The answer, marked where it is that of the earlier call.
+    pub fn respond<W>(self, encode: impl FnOnce(T) -> W) -> tonic::Response<W> {
+        match self {
+            Self::Now(resource) => tonic::Response::new(encode(resource)),
+            Self::Before(resource) => replayed(encode(resource)),
+        }
+    }
+}

@@ -8,6 +8,7 @@ use shared::db::{DbError, Scope};
 use shared::deadline::Deadline;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::grpc::call::Created;
 use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 use shared::outcome::{self, Claim};
@@ -17,7 +18,7 @@ use strongroom_proto::common::v1::Money as WireMoney;
 use strongroom_proto::transactions::v1::{Overdraft as WireOverdraft, overdraft::Bound};
 use tonic::{Request, Response, Status};
 
-use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, encode};
+use super::{Begun, RELEASE_TIMEOUT, Rpc, encode};
 use crate::domain::{Account, AccountClass, AccountId, CustomerId, NewAccount, Overdraft, later};
 use crate::error::Error;
 use crate::store::ledger_intents::{self, Intent};

@@ -8,11 +8,12 @@ use shared::db::{DbError, Scope};
 use shared::deadline::Deadline;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::grpc::call::Created;
 use shared::outcome::{self, Claim};
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::{Begun, Created, RELEASE_TIMEOUT, Rpc, encode, profile};
+use super::{Begun, RELEASE_TIMEOUT, Rpc, encode, profile};
 use crate::domain::{Customer, CustomerId, CustomerKind, CustomerState, Profile};
 use crate::error::Error;
 use crate::store::customers;

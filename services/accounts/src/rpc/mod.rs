@@ -17,7 +17,6 @@ use std::time::Duration;
 use shared::clock::Clock;
 use shared::db::Db;
 use shared::grpc::Call;
-use shared::grpc::call::replayed;
 use shared::outcome;
 use shared::principal::Scope as Grant;
 use shared::problem::{Problem, Reason};
@@ -110,21 +109,6 @@ enum Begun<T> {
     Unfinished(T),
     /// An earlier call did it.
     Finished(T),
-}
-
-/// What a method that creates gives: what it made now, or what an earlier call made.
-enum Created<T> {
-    Now(T),
-    Before(T),
-}
-
-impl<T> Created<T> {
-    fn respond<W>(self, encode: impl FnOnce(T) -> W) -> Response<W> {
-        match self {
-            Self::Now(resource) => Response::new(encode(resource)),
-            Self::Before(resource) => replayed(encode(resource)),
-        }
-    }
 }
 
 /// The customer to whom a grant of scope OWN limits the caller; none for the whole tenant.

@@ -7,6 +7,7 @@ use diesel::PgConnection;
 use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
+use shared::grpc::call::Created;
 use shared::outcome::{self, Once};
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
@@ -14,7 +15,7 @@ use strongroom_proto::records::v1 as wire;
 use tonic::codegen::Bytes;
 use tonic::{Request, Response, Status};
 
-use super::{Created, Rpc, encode, offload};
+use super::{Rpc, encode, offload};
 use crate::domain::access::Action;
 use crate::domain::content_type::ContentType;
 use crate::domain::json;

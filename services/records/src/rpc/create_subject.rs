@@ -4,12 +4,13 @@ use diesel::PgConnection;
 use serde::Serialize;
 use shared::field::{self, At as _, Decoded};
 use shared::grpc::Call;
+use shared::grpc::call::Created;
 use shared::outcome::{self, Once};
 use shared::problem::Problem;
 use strongroom_proto::records::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::{Created, Rpc, encode};
+use super::{Rpc, encode};
 use crate::domain::access::Action;
 use crate::domain::subject::{Subject, SubjectId, SubjectState, erased};
 use crate::error::Error;

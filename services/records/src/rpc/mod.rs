@@ -8,7 +8,6 @@ mod get_record;
 use shared::clock::Clock;
 use shared::db::Db;
 use shared::grpc::Call;
-use shared::grpc::call::replayed;
 use shared::problem::{Problem, Reason};
 use shared::task;
 use strongroom_proto::records::v1 as wire;
@@ -63,21 +62,6 @@ impl Rpc {
             purpose: None,
             refusal: None,
             trace_id: call.trace_id.clone(),
-        }
-    }
-}
-
-/// What a method that creates gives: what it made now, or what an earlier call made.
-enum Created<T> {
-    Now(T),
-    Before(T),
-}
-
-impl<T> Created<T> {
-    fn respond<W>(self, encode: impl FnOnce(T) -> W) -> Response<W> {
-        match self {
-            Self::Now(resource) => Response::new(encode(resource)),
-            Self::Before(resource) => replayed(encode(resource)),
         }
     }
 }
