@@ -32,7 +32,7 @@ pub(super) struct Report {
     loads: Vec<Figures>,
     floors: Vec<FloorFigures>,
     machine: Machine,
-    postgres: BTreeMap<&'static str, String>,
+    settings: BTreeMap<&'static str, String>,
     /// How long a write and a flush take on the disk below Postgres.
     flush_ms: f64,
     accounts: u64,
@@ -83,7 +83,7 @@ impl Report {
             loads,
             floors: figures::floors(measured),
             machine: Machine::this(),
-            postgres: around.settings.into_iter().collect(),
+            settings: around.settings.into_iter().collect(),
             flush_ms: around.flush.as_secs_f64() * 1e3,
             accounts: arguments.accounts,
             fill: arguments.fill,
@@ -105,7 +105,7 @@ impl Report {
 
     /// Prints it for people.
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        self.settings(out)?;
+        self.surroundings(out)?;
         self.paces(out)?;
         if let Some(asked) = &self.asked {
             ratios(out, asked)?;
@@ -118,14 +118,14 @@ impl Report {
         self.checks(out)
     }
 
-    fn settings(&self, out: &mut impl Write) -> io::Result<()> {
+    fn surroundings(&self, out: &mut impl Write) -> io::Result<()> {
         let Machine { cores, processor, memory_bytes, kernel, build } = &self.machine;
         let memory = gibibytes(*memory_bytes);
         writeln!(out, "{TITLE}machine{TITLE:#}   {cores} cores, {processor}, {memory}, {kernel}")?;
         if *build == "debug" {
             writeln!(out, "{BAD}a debug build: these figures mean nothing{BAD:#}")?;
         }
-        let settings = self.postgres.iter().map(|(name, value)| format!("{name} {value}"));
+        let settings = self.settings.iter().map(|(name, value)| format!("{name} {value}"));
         let flush = format!("a flush takes {:.3} ms", self.flush_ms);
         let settings = wrapped(settings.chain([flush]));
         writeln!(out, "{TITLE}postgres{TITLE:#}  {settings}")?;

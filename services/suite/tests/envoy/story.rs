@@ -142,14 +142,19 @@ pub(crate) async fn seal_documents(http: &Http, books: &Books) {
 /// What all services serve is asked of each of them.
 pub(crate) async fn ask_each_service(http: &Http, books: &Books) {
     let tenant_id = id();
-    for service in ["accounts", "records", "transactions"] {
+    let operations = [
+        ("accounts", "create-customer"),
+        ("records", "create-record"),
+        ("transactions", "execute-batch"),
+    ];
+    for (service, operation) in operations {
         let target = format!("/v1/tenants?tenant_id={tenant_id}&request_id={}", id());
         let tenant = json!({"displayName": "Second"});
         let asked = http.post(target, tenant).header("strongroom-service", service);
         assert_eq!(asked.ok().await["state"], "STATE_ACTIVE");
         let asked = http.get(format!("/v1/tenants/{tenant_id}"));
         assert_eq!(asked.header("strongroom-service", service).ok().await["displayName"], "Second");
-        let target = format!("/v1/outcomes/create-customer/{}", books.customer_request);
+        let target = format!("/v1/outcomes/{operation}/{}", books.customer_request);
         let outcome = http.get(target).header("strongroom-service", service).ok().await;
         let expected = match service {
             "accounts" => json!(["STATE_SUCCEEDED", books.customer]),
