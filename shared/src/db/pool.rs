@@ -57,6 +57,8 @@ pub(super) fn writer_url(url: &str, schema: &str) -> String {
         "enable_seqscan=off",
         "enable_hashjoin=off",
         "enable_mergejoin=off",
+        "enable_bitmapscan=off",
+        "enable_material=off",
         "plan_cache_mode=force_generic_plan",
         "jit=off",
     ];

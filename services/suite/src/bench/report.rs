@@ -188,16 +188,16 @@ impl Report {
 }
 
 fn ratios(out: &mut impl Write, load: &Figures) -> io::Result<()> {
-    writeln!(out)?;
-    for (ratio, what) in [
+    let ratios = [
         (load.ratio_same_rows, "x same rows"),
         (load.ratio_bare, "x bare"),
         (load.ratio_p50, "x the p50 of one pgbench client"),
-        (load.ratio_plain, "of the same load without that"),
-    ] {
-        if let Some(ratio) = ratio {
-            writeln!(out, "{TITLE}{ratio:>6.2}{TITLE:#} {what}")?;
-        }
+        (load.ratio_plain, "x the same load without what is special in it"),
+    ];
+    let known = ratios.iter().filter_map(|(ratio, what)| Some((ratio.as_ref()?, what)));
+    for (index, (ratio, what)) in known.enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        writeln!(out, "{gap}{TITLE}{ratio:>6.2}{TITLE:#} {what}")?;
     }
     Ok(())
 }

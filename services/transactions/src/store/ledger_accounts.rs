@@ -148,18 +148,19 @@ pub(crate) fn select_all(
 
 /// Locks accounts and reads them, in the order of their ids, which is the house's lock order. What
 /// is read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown
-/// ids are left out.
+/// ids are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
+/// planned as a walk over all accounts of the tenant, which the order of the index invites.
 pub(crate) fn lock(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &BTreeSet<AccountId>,
 ) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
-    // Not `*`: a statement that is prepared fails once a later migration adds a column.
     const LOCK: &str = "\
-        SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, posted_debits, \
-            posted_credits, held, entry_seq, version, controls, create_time, record_time \
-        FROM ledger_accounts WHERE tenant_id = $1 AND id = ANY ($2) \
-        ORDER BY id FOR NO KEY UPDATE";
+        SELECT a.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
+                posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
+                record_time \
+            FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id FOR NO KEY UPDATE) a";
     let ids: Vec<AccountId> = ids.iter().copied().collect();
     let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
     let rows: Vec<Row> = statement(LOCK, binds).load(conn)?;

@@ -24,6 +24,8 @@ pub(crate) fn write(
     write_labels(conn, tenant, transactions)
 }
 
+/// The rows of the accounts are locked, so each stays where one look-up finds it: a join with the
+/// table may be planned as a walk over all accounts of the tenant.
 const BOOKS: &str = ", \
     headers AS ( \
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
@@ -36,9 +38,11 @@ const BOOKS: &str = ", \
             AS n) \
     UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
         entry_seq = n.entry_seq, version = n.version, record_time = n.record_time \
-    FROM unnest($20, $21, $22, $23, $24, $25) \
-        AS n (id, debits, credits, entry_seq, version, record_time) \
-    WHERE a.tenant_id = $1 AND a.id = n.id";
+    FROM (SELECT n.*, \
+              (SELECT ctid FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id) AS place \
+          FROM unnest($20, $21, $22, $23, $24, $25) \
+              AS n (id, debits, credits, entry_seq, version, record_time) OFFSET 0) n \
+    WHERE a.tenant_id = $1 AND a.id = n.id AND a.ctid = n.place";
 
 fn write_books(
     conn: &mut PgConnection,

@@ -7,6 +7,7 @@ mod batches;
 mod concurrency;
 mod defence;
 mod outcomes;
+mod plans;
 mod postings;
 mod setup;
 mod unknown_accounts;
