@@ -52,7 +52,8 @@ async fn every_look_up_finds_its_row_and_no_others() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     for index in counted {
-        assert!(index.scans >= POSTINGS, "{index:?}");
-        assert!(index.rows <= index.scans * 4, "{index:?} is read from one end to the other");
+        let Reads { name, scans, rows } = index;
+        assert!(scans >= POSTINGS, "{name} was looked into {scans} times");
+        assert!(rows <= scans * 4, "{name} gave {rows} rows to {scans} look-ups");
     }
 }
