@@ -142,9 +142,7 @@ impl<W: Worker> Lane<W> {
     ) -> Result<W::Answer, Problem> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(Waiting { job, deadline, answer }, priority)?;
-        answered.await.unwrap_or_else(|_| {
-            Err(Problem::new(Reason::Internal, "The service failed. The trace id finds it."))
-        })
+        answered.await.unwrap_or_else(|_| Err(Problem::internal()))
     }
 
     fn enqueue(&self, waiting: Waiting<W>, priority: Priority) -> Result<(), Problem> {

@@ -29,6 +29,11 @@ impl Problem {
         Self { reason, message, figures: BTreeMap::new(), field: None, retry_after: None }
     }
 
+    /// A fault of the service, of which a caller learns no more than that.
+    pub fn internal() -> Self {
+        Self::new(Reason::Internal, "The service failed. The trace id finds it.")
+    }
+
     /// `RESOURCE_NOT_FOUND` for a resource, by its type ("account") and name ("accounts/…").
     pub fn not_found(kind: &str, name: impl fmt::Display) -> Self {
         Self::new(Reason::ResourceNotFound, format!("There is no {kind} {name}."))

@@ -209,7 +209,7 @@ impl Tenants {
 fn info(row: &TenantRow) -> Result<TenantInfo, Problem> {
     let fault = |what: &str| {
         tracing::error!(tenant = %row.id, "the tenant has no usable {what}");
-        Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+        Problem::internal()
     };
     Ok(TenantInfo {
         id: row.id,

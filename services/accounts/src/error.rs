@@ -62,7 +62,7 @@ impl From<Error> for Problem {
             }
             Error::Unreadable(error) => {
                 tracing::error!(%error, "a profile cannot be given");
-                internal()
+                Self::internal()
             }
             Error::Problem(problem) => problem,
             Error::Db(error) => error.into(),
@@ -74,9 +74,4 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         Problem::from(error).into()
     }
-}
-
-/// A fault of the service, of which a caller learns no more than that.
-pub(crate) fn internal() -> Problem {
-    Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
 }

@@ -86,7 +86,7 @@ fn key_problem(error: &KeyError) -> Problem {
         }
         KeyError::Failed(_) => {
             tracing::error!(%error, "nothing can be sealed");
-            Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+            Problem::internal()
         }
     }
 }

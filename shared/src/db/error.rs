@@ -131,7 +131,7 @@ impl From<&DbError> for Problem {
             DbError::Deadline => Problem::new(Reason::Deadline, "The deadline passed."),
             DbError::Unique(_) | DbError::ForeignKey(_) | DbError::NotFound | DbError::Fault(_) => {
                 tracing::error!(%error, "the database refused what the service asked for");
-                Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+                Problem::internal()
             }
         }
     }

@@ -120,7 +120,7 @@ impl Peer {
             let tenant = call.tenant.as_ref().map(|tenant| tenant.id);
             let token = signer.speak_for(&call.principal, tenant).map_err(|error| {
                 tracing::error!(%error, "cannot sign a token for a peer");
-                Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+                Problem::internal()
             })?;
             if let Ok(value) = format!("Bearer {token}").parse() {
                 request.metadata_mut().insert("authorization", value);

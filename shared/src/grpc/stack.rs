@@ -90,7 +90,7 @@ pub(super) fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Respon
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     tracing::error!(panic = text, "a handler panicked");
-    refuse(Problem::new(Reason::Internal, "The service failed. The trace id finds it."))
+    refuse(Problem::internal())
 }
 
 /// Opens the span of the call below the caller's own, and measures it to the last trailer.

@@ -120,7 +120,7 @@ pub fn from_peer(status: &Status, peer: &str) -> Problem {
         // What is wrong with our own token is our fault, not the caller's.
         (Code::Unauthenticated | Code::PermissionDenied, _) | (_, None) => {
             tracing::error!(peer, code = ?status.code(), "a peer refused a call of this service");
-            Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+            Problem::internal()
         }
         (_, Some(reason)) => {
             let mut problem = Problem::new(reason, status.message());

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -79,5 +82,23 @@ impl Issuer {
     /// The value of the `authorization` metadata for one tenant.
     pub fn bearer(&self, tenant: TenantId, permissions: &[&str]) -> String {
         format!("Bearer {}", self.sign(&self.claims(tenant, permissions)))
+    }
+}
+
+/// Puts a bearer token into every call of a client.
+#[derive(Debug, Clone)]
+pub struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    /// With this value of the `authorization` metadata, as [`Issuer::bearer`] gives it.
+    pub fn new(value: &str) -> Self {
+        Self(value.parse().expect("a token is ASCII"))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
     }
 }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use clap::Parser;
 
 pub use database::{TestDatabase, urls};
-pub use issuer::Issuer;
+pub use issuer::{Bearer, Issuer};
 pub use proxy::{Fault, Proxy};
 pub use running::{Running, channel, listener};
 pub use schema::print_schema;

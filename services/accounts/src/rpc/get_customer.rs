@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode, own_customer};
 use crate::domain::{Customer, CustomerId, CustomerState, Profile};
-use crate::error::{Error, internal};
+use crate::error::Error;
 use crate::store::customers;
 
 /// What the profile as it is takes beside the permission of the method.
@@ -103,7 +103,7 @@ async fn profile(
         // A customer that was ever active has a profile.
         Reason::ResourceNotFound => {
             tracing::error!(customer = %customer.id, "the records service has no profile");
-            internal()
+            Problem::internal()
         }
         _ => problem,
     })?;

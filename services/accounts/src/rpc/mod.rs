@@ -34,7 +34,7 @@ use tracing::Instrument as _;
 
 use crate::clients::Records;
 use crate::domain::CustomerId;
-use crate::error::{Error, internal};
+use crate::error::Error;
 use crate::registrar::Registrar;
 
 /// What a failed call may still take to say so in the database.
@@ -80,7 +80,7 @@ impl Rpc {
             Ok(result) => result,
             Err(panic) => {
                 tracing::error!(%panic, "a write did not end");
-                Err(internal().into())
+                Err(Problem::internal().into())
             }
         }
     }
@@ -117,7 +117,7 @@ fn own_customer(call: &Call) -> Result<Option<CustomerId>, Problem> {
         (Grant::Tenant, _) => Ok(None),
         (Grant::Own, Some(customer)) => Ok(Some(CustomerId::from_uuid(customer))),
         // The server stack lets no such call through.
-        (Grant::Own, None) => Err(internal()),
+        (Grant::Own, None) => Err(Problem::internal()),
     }
 }
 

@@ -5,30 +5,18 @@ use std::time::Duration;
 use accounts::{Config, SERVICE, serve};
 use shared::clock::Clock;
 use shared::ids::TenantId;
-use shared::testing::{Issuer, Proxy, Running, TestDatabase, config};
+use shared::testing::{Bearer, Issuer, Proxy, Running, TestDatabase, config};
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::outcomes::v1 as outcomes;
 use strongroom_proto::outcomes::v1::outcome_service_client::OutcomeServiceClient;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 use uuid::Uuid;
 use wire::account_service_client::AccountServiceClient;
 use wire::customer_service_client::CustomerServiceClient;
 
 use crate::fakes::Peers;
-
-/// Puts a bearer token into every call.
-#[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
 
 pub(crate) type Api = InterceptedService<Channel, Bearer>;
 
@@ -109,7 +97,7 @@ impl World {
     }
 
     fn client_with(&self, bearer: &str) -> Client {
-        let api = InterceptedService::new(self.server.channel(), Bearer(bearer.parse().unwrap()));
+        let api = InterceptedService::new(self.server.channel(), Bearer::new(bearer));
         Client {
             customers: CustomerServiceClient::new(api.clone()),
             accounts: AccountServiceClient::new(api.clone()),

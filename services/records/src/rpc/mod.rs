@@ -8,7 +8,7 @@ mod get_record;
 use shared::clock::Clock;
 use shared::db::Db;
 use shared::grpc::Call;
-use shared::problem::{Problem, Reason};
+use shared::problem::Problem;
 use shared::task;
 use strongroom_proto::records::v1 as wire;
 use strongroom_proto::records::v1::record_service_server::{RecordService, RecordServiceServer};
@@ -77,7 +77,7 @@ async fn offload<T: Send + 'static>(
     task::blocking(work).await.map_err(|error| {
         // The text of a panic may quote what was worked on.
         tracing::error!(panicked = error.is_panic(), "work on content did not end");
-        Problem::new(Reason::Internal, "The service failed. The trace id finds it.")
+        Problem::internal()
     })
 }
 

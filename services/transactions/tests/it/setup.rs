@@ -1,30 +1,18 @@
 //! A ledger of its own for each test.
 
 use shared::ids::TenantId;
-use shared::testing::{Issuer, Running, TestDatabase, config};
+use shared::testing::{Bearer, Issuer, Running, TestDatabase, config};
 use strongroom_proto::common::v1::Money;
 use strongroom_proto::outcomes::v1::outcome_service_client::OutcomeServiceClient;
 use strongroom_proto::transactions::v1 as wire;
-use tonic::metadata::MetadataValue;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
 use transactions::{Config, SERVICE, serve};
 use uuid::Uuid;
 use wire::balance_service_client::BalanceServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 use wire::transaction_service_client::TransactionServiceClient;
-
-/// Puts a bearer token into every call.
-#[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<tonic::metadata::Ascii>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
 
 pub(crate) type Api = InterceptedService<Channel, Bearer>;
 
@@ -76,7 +64,7 @@ impl Ledger {
     }
 
     pub(crate) fn client_of(&self, tenant: TenantId, permissions: &[&str]) -> Client {
-        let bearer = Bearer(self.issuer.bearer(tenant, permissions).parse().unwrap());
+        let bearer = Bearer::new(&self.issuer.bearer(tenant, permissions));
         let api = InterceptedService::new(self.server.channel(), bearer);
         Client {
             transactions: TransactionServiceClient::new(api.clone()),
