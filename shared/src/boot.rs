@@ -102,7 +102,7 @@ pub async fn run_service(
         .await?
         .add_service(tenant_service(TenantRpc::new(db.clone(), clock.clone()), limit))
         .add_service(outcome_service(
-            OutcomeRpc::new(db.clone(), clock, service.operations),
+            OutcomeRpc::new(db.clone(), clock, service.operations, limit),
             limit,
         ));
     let served =

@@ -1,11 +1,14 @@
 //! What two or more of Strongroom's services use, and that names no business noun.
 
 pub mod boot;
+pub mod changes;
 pub mod clock;
+pub mod commitment;
 pub mod config;
 pub mod db;
 pub mod deadline;
 pub mod field;
+pub mod filter;
 pub mod grpc;
 pub mod ids;
 pub mod lane;

@@ -2,7 +2,9 @@
 //!
 //! There is no float and no rounding anywhere: what does not fit is refused.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
@@ -36,6 +38,11 @@ impl Currency {
         Self::new(code, u8::try_from(found.exponent().unwrap_or(0)).ok()?)
     }
 
+    /// The English name of a currency of ISO 4217.
+    pub fn iso_name(code: &str) -> Option<String> {
+        iso_currency::Currency::from_code(code).map(|found| found.name().to_owned())
+    }
+
     /// A currency with a code of 3-12 upper case letters and digits, and 0-18 decimals.
     pub fn new(code: &str, decimals: u8) -> Option<Self> {
         let fits = (3..=CODE_MAX).contains(&code.len())
@@ -59,15 +66,35 @@ impl Currency {
     }
 
     /// Reads the currency of a request field; `CURRENCY_UNKNOWN` where there is none.
-    pub fn decode(code: &str) -> Decoded<Self> {
-        Self::iso(code).ok_or_else(|| {
+    pub fn decode(code: &str, known: &Currencies) -> Decoded<Self> {
+        known.find(code).ok_or_else(|| {
             let shown: String = code.chars().take(CODE_MAX).collect();
-            Box::new(
-                Problem::new(Reason::CurrencyUnknown, "must be a currency of ISO 4217")
-                    .in_field("")
-                    .figure("currency", shown),
-            )
+            let sentence = "must be a currency of ISO 4217, or one that the tenant has registered";
+            let problem = Problem::new(Reason::CurrencyUnknown, sentence).in_field("");
+            Box::new(problem.figure("currency", shown))
         })
+    }
+}
+
+/// The currencies that a request may name: those of ISO 4217, and what a tenant has registered.
+#[derive(Debug, Clone, Default)]
+pub struct Currencies(Arc<BTreeMap<String, Currency>>);
+
+impl Currencies {
+    /// Those of ISO 4217 alone.
+    pub fn iso() -> Self {
+        Self::default()
+    }
+
+    /// Those of ISO 4217 and these.
+    pub fn with(registered: impl IntoIterator<Item = Currency>) -> Self {
+        let by_code = |currency: Currency| (currency.code().to_owned(), currency);
+        Self(Arc::new(registered.into_iter().map(by_code).collect()))
+    }
+
+    /// The currency of a code. A code of ISO 4217 never means anything else.
+    pub fn find(&self, code: &str) -> Option<Currency> {
+        Currency::iso(code).or_else(|| self.0.get(code).copied())
     }
 }
 
@@ -204,15 +231,15 @@ pub struct Money {
 
 impl Money {
     /// Reads a wire amount: `currency` and `amount` are its field paths.
-    pub fn decode(wire: &WireMoney) -> Decoded<Self> {
-        let currency = Currency::decode(&wire.currency).at("currency")?;
+    pub fn decode(wire: &WireMoney, known: &Currencies) -> Decoded<Self> {
+        let currency = Currency::decode(&wire.currency, known).at("currency")?;
         let units = parse_major(&wire.amount, currency).at("amount")?;
         Ok(Self { currency, units })
     }
 
     /// Reads a wire amount that has to be above zero.
-    pub fn decode_positive(wire: &WireMoney) -> Decoded<Self> {
-        let money = Self::decode(wire)?;
+    pub fn decode_positive(wire: &WireMoney, known: &Currencies) -> Decoded<Self> {
+        let money = Self::decode(wire, known)?;
         if money.units.get() <= 0 {
             return Err(invalid("must be above zero")).at("amount");
         }

@@ -49,6 +49,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time a microsecond later.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// Reads a wire time. Finer than a microsecond is refused, because it could not be given back.
     pub fn decode(wire: prost_types::Timestamp) -> Decoded<Self> {
         let nanos = i64::from(wire.nanos);
@@ -112,6 +118,21 @@ impl FromSql<sql_types::Timestamptz, Pg> for Timestamp {
 #[diesel(sql_type = sql_types::Date)]
 pub struct Day(civil::Date);
 
+impl Day {
+    /// When the day begins in a time zone.
+    pub fn start_in(self, zone: &TimeZone) -> Timestamp {
+        let begin = self.0.to_zoned(zone.clone());
+        let instant = begin.map_or(jiff::Timestamp::MIN, |zoned| zoned.timestamp());
+        Timestamp(instant.as_microsecond())
+    }
+
+    /// The first day of its month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        Self(self.0.first_of_month())
+    }
+}
+
 const POSTGRES_EPOCH_DAY: civil::Date = civil::date(2000, 1, 1);
 
 impl fmt::Debug for Day {
@@ -163,6 +184,9 @@ mod tests {
     fn the_day_is_the_tenants() {
         let zone = TimeZone::get("Pacific/Auckland").unwrap();
         let noon = Timestamp::decode(prost_types::Timestamp { seconds: 1_795_348_800, nanos: 0 });
-        assert_eq!(noon.unwrap().day_in(&zone).to_string(), "2026-11-23");
+        let day = noon.unwrap().day_in(&zone);
+        assert_eq!(day.to_string(), "2026-11-23");
+        assert_eq!(day.start_in(&zone).to_string(), "2026-11-22T11:00:00Z");
+        assert_eq!(day.first_of_month().to_string(), "2026-11-01");
     }
 }

@@ -148,7 +148,7 @@ impl Ledger {
         let controls = transactions::Controls {
             source: CONTROLS_SOURCE.to_owned(),
             version,
-            blocks: Vec::new(),
+            ..transactions::Controls::default()
         };
         let request = transactions::RegisterLedgerAccountRequest {
             account: Some(ledger_account),

@@ -8,9 +8,11 @@ use shared::field::At as _;
 use shared::grpc::Call;
 use shared::grpc::client::Peer;
 use shared::ids::TenantId;
+use shared::money::Currencies;
 use shared::problem::{Problem, Reason};
 use strongroom_proto::accounts::v1::account_service_client::AccountServiceClient;
 use strongroom_proto::accounts::v1::{GetAccountRequest, account};
+use strongroom_proto::transactions::v1 as wire;
 use tokio::sync::Semaphore;
 use tonic::transport::Channel;
 
@@ -69,9 +71,16 @@ impl Accounts {
             }
             Err(problem) => return Err(problem),
         };
-        let class = found.class();
-        let decoded =
-            decode_account(id, &found.currency, class, found.gl_code, found.overdraft, Vec::new());
+        let account = wire::LedgerAccount {
+            class: found.class,
+            currency: found.currency,
+            gl_code: found.gl_code,
+            overdraft: found.overdraft,
+            customer: found.customer,
+            ..wire::LedgerAccount::default()
+        };
+        // Accounts has no currencies but those of ISO 4217.
+        let decoded = decode_account(id, account, Vec::new(), &Currencies::iso());
         Ok(Some(decoded.at("account").map_err(|problem| *problem)?))
     }
 

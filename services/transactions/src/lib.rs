@@ -7,23 +7,28 @@ mod clients;
 mod domain;
 mod engine;
 mod error;
+mod expirer;
 mod rpc;
 mod store;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use shared::boot::{Base, BootError, Service, run_service};
 use shared::clock::Clock;
-use shared::config::Common;
+use shared::config::{Common, seconds};
 use shared::db::Schema;
 use shared::grpc::client::{self, Peer};
 use shared::lane::{self, Lane};
 use shared::token::WorkloadSigner;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+
+use crate::expirer::Expirer;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -33,9 +38,17 @@ pub const SERVICE: Service = Service {
     port: 7003,
     admin_port: 9003,
     operations: &[
+        "capture-hold",
+        "close-ledger-account",
+        "create-hold",
         "create-transaction",
         "execute-batch",
+        "extend-hold",
+        "increase-hold",
+        "register-currency",
         "register-ledger-account",
+        "release-hold",
+        "reverse-transaction",
         "set-ledger-controls",
     ],
 };
@@ -52,6 +65,9 @@ pub struct Config {
     /// The limits of calls to peers.
     #[command(flatten)]
     pub peers: client::Config,
+    /// Seconds between looks for holds that have expired on accounts where nothing else happens
+    #[arg(long, env = "STRONGROOM_EXPIRY_INTERVAL", default_value = "30", value_parser = seconds)]
+    pub expiry_interval: Duration,
     /// The accounts service as host:port, which is asked about accounts that the ledger does not
     /// know; nobody is asked where it is absent
     #[arg(long, env = "STRONGROOM_ACCOUNTS_ADDRESS", help_heading = "Peers")]
@@ -71,12 +87,24 @@ pub async fn serve(
     clock: Clock,
     shutdown: CancellationToken,
 ) -> Result<(), BootError> {
-    let common = config.common.clone();
-    run_service(SERVICE, listener, &common, clock, shutdown, async |base| build(base, &config))
-        .await
+    let tasks = TaskTracker::new();
+    // Background work ends with the server, for whatever reason that ends.
+    let stop = shutdown.child_token();
+    let stopped = stop.clone().drop_guard();
+    let build = async |base: Base| routes(base, &config, &tasks, &stop);
+    let served = run_service(SERVICE, listener, &config.common, clock, shutdown, build).await;
+    drop(stopped);
+    tasks.close();
+    tasks.wait().await;
+    served
 }
 
-fn build(base: Base, config: &Config) -> Result<Routes, BootError> {
+fn routes(
+    base: Base,
+    config: &Config,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Routes, BootError> {
     let auth = &config.common.auth;
     let signer = |path: &Path| {
         let clock = base.clock.clone();
@@ -88,11 +116,26 @@ fn build(base: Base, config: &Config) -> Result<Routes, BootError> {
         Peer::new("accounts", address, &config.peers, signer.clone(), shutdown.clone())
     };
     let accounts = config.accounts.as_ref().map(peer).map(clients::Accounts::new);
-    let limit = config.common.server.max_message_bytes;
     let (session, owner) = base.db.session();
     let timeout = config.common.db.statement_timeout;
     let engine = engine::Engine { session, clock: base.clock.clone(), timeout };
     let lane = Lane::start("postings", config.lane.clone(), engine, owner)
         .map_err(|error| BootError::Service(format!("cannot start a thread: {error}")))?;
-    Ok(rpc::Rpc { db: base.db, clock: base.clock, lane, accounts }.routes(limit))
+    let expirer = Expirer {
+        interval: config.expiry_interval,
+        tenants: base.tenants,
+        db: base.db.clone(),
+        clock: base.clock.clone(),
+        lane: lane.clone(),
+    };
+    tasks.spawn(expirer.run(stop.clone()));
+    let rpc = rpc::Rpc {
+        currencies: rpc::Currencies::new(base.db.clone()),
+        db: base.db,
+        clock: base.clock,
+        lane,
+        accounts,
+        message_bytes_max: config.common.server.max_message_bytes,
+    };
+    Ok(rpc.routes())
 }

@@ -70,8 +70,8 @@ impl Call {
     }
 
     /// The tenant of the call.
-    pub fn tenant(&self) -> Result<&TenantInfo, Problem> {
-        self.tenant.as_deref().ok_or_else(|| {
+    pub fn tenant(&self) -> Result<&Arc<TenantInfo>, Problem> {
+        self.tenant.as_ref().ok_or_else(|| {
             Problem::new(Reason::Internal, "The method is called outside any tenant.")
         })
     }

@@ -5,6 +5,7 @@
 //! the claim back and leaves the id free. A write that also needs another service claims the id as
 //! IN_PROGRESS under a lease, and settles it in its last transaction.
 
+mod list;
 mod store;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::problem::{Problem, Reason};
 use crate::tenants::TenantKey;
 use crate::time::Timestamp;
 
+pub use list::{Place, list};
 pub use store::{Found, Outcome, OutcomeState, fence, find_all, insert_all, select};
 
 /// The version of the hash. A change of how requests are decoded needs a new one.

@@ -27,6 +27,7 @@ diesel::table! {
         create_time -> Timestamptz,
         settle_time -> Nullable<Timestamptz>,
         lease_time -> Nullable<Timestamptz>,
+        account -> Nullable<Text>,
     }
 }
 
@@ -65,7 +66,7 @@ impl OutcomeState {
 
 #[derive(Debug, Default, Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = outcomes)]
-struct Row {
+pub(super) struct Row {
     tenant_id: uuid::Uuid,
     operation: String,
     request_id: String,
@@ -200,7 +201,15 @@ pub(super) fn insert_rejected(
     row.reason = Some(reason_name(problem.reason).to_owned());
     row.message = Some(problem.message.clone());
     row.figures = serde_json::to_string(&problem.figures).ok();
-    row.insert(conn)
+    let inserted = diesel::insert_into(outcomes::table)
+        .values((&row, outcomes::account.eq(account(problem))))
+        .on_conflict_do_nothing();
+    Ok(inserted.execute(conn)? == 1)
+}
+
+/// The account that a refusal is about, by which refusals are listed.
+fn account(problem: &Problem) -> Option<String> {
+    problem.figures.get("account").cloned()
 }
 
 fn key(
@@ -304,10 +313,10 @@ pub fn insert_all(
 ) -> QueryResult<()> {
     const INSERT: &str = "\
         INSERT INTO outcomes (tenant_id, operation, request_id, request_hash, state, resource, \
-            reason, message, figures, principal, trace_id, create_time, settle_time) \
-        SELECT $1, n.*, n.time FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-            AS n (operation, id, hash, state, resource, reason, message, figures, principal, \
-                  trace, time)";
+            reason, message, figures, account, principal, trace_id, create_time, settle_time) \
+        SELECT $1, n.*, n.time FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+            AS n (operation, id, hash, state, resource, reason, message, figures, account, \
+                  principal, trace, time)";
     fn column<T>(settled: &[Settled<'_>], value: impl Fn(&Settled<'_>) -> T) -> Vec<T> {
         settled.iter().map(value).collect()
     }
@@ -331,6 +340,7 @@ pub fn insert_all(
         column(settled, |s| refused(s, |problem| problem.message.clone()))
             .into_sql::<Array<Nullable<Text>>>(),
         column(settled, |s| refused(s, figures)).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refused(s, account).flatten()).into_sql::<Array<Nullable<Text>>>(),
         column(settled, |s| s.request.principal.clone()).into_sql::<Array<Text>>(),
         column(settled, |s| s.request.trace_id.clone()).into_sql::<Array<Text>>(),
         column(settled, |s| s.request.time).into_sql::<Array<Timestamptz>>(),

@@ -1,5 +1,6 @@
 //! The services that all three have: tenants and outcomes.
 
+mod list_outcomes;
 mod outcomes;
 mod tenants;
 

@@ -3,6 +3,7 @@
 use strongroom_proto::outcomes::v1 as wire;
 use tonic::{Request, Response, Status};
 
+use super::list_outcomes;
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
 use crate::field::{self, At as _, Decoded};
@@ -13,15 +14,21 @@ use crate::problem::{Problem, Reason};
 /// What became of the writes of a service.
 #[derive(Debug, Clone)]
 pub struct OutcomeRpc {
-    db: Db,
+    pub(super) db: Db,
     clock: Clock,
-    operations: &'static [&'static str],
+    pub(super) operations: &'static [&'static str],
+    pub(super) message_bytes_max: usize,
 }
 
 impl OutcomeRpc {
-    /// The outcomes in a database.
-    pub fn new(db: Db, clock: Clock, operations: &'static [&'static str]) -> Self {
-        Self { db, clock, operations }
+    /// The outcomes in a database, with the limit of a message in bytes.
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        operations: &'static [&'static str],
+        message_bytes_max: usize,
+    ) -> Self {
+        Self { db, clock, operations, message_bytes_max }
     }
 
     async fn get(
@@ -71,7 +78,7 @@ fn unknown(operation: String, request_id: String) -> wire::Outcome {
     wire::Outcome { operation, request_id, state, ..wire::Outcome::default() }
 }
 
-fn encode(outcome: Outcome) -> wire::Outcome {
+pub(super) fn encode(outcome: Outcome) -> wire::Outcome {
     let state = match outcome.state {
         OutcomeState::Unknown => wire::outcome::State::Unknown,
         OutcomeState::InProgress => wire::outcome::State::InProgress,
@@ -101,5 +108,12 @@ impl wire::outcome_service_server::OutcomeService for OutcomeRpc {
     ) -> Result<Response<wire::Outcome>, Status> {
         let call = Call::of(&request)?;
         Ok(Response::new(self.get(&call, request.into_inner()).await?))
+    }
+
+    async fn list_outcomes(
+        &self,
+        request: Request<wire::ListOutcomesRequest>,
+    ) -> Result<Response<wire::ListOutcomesResponse>, Status> {
+        list_outcomes::call(self, request).await
     }
 }

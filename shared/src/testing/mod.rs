@@ -10,6 +10,7 @@
 )]
 
 mod database;
+mod explain;
 mod issuer;
 mod proxy;
 mod running;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use clap::Parser;
 
 pub use database::{TestDatabase, urls};
+pub use explain::plan;
 pub use issuer::{Bearer, Issuer};
 pub use proxy::{Fault, Proxy};
 pub use running::{Running, channel, listener};

@@ -34,7 +34,7 @@ const COLUMNS: &str = "
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
       AND NOT c.relispartition
       AND c.relname NOT IN ('__diesel_schema_migrations', 'schema_state', 'migration_lock',
-                            'tenants', 'outcomes')
+                            'tenants', 'outcomes', 'changes')
     ORDER BY c.relname, a.attnum";
 
 /// The tables of a service, in alphabetical order, without those that every service has.
@@ -54,7 +54,12 @@ pub fn print_schema(database: &TestDatabase) -> String {
         for column in columns {
             let kind = rust_kind(&column.kind);
             let kind = if column.nullable { format!("Nullable<{kind}>") } else { kind };
-            let _ = writeln!(text, "        {} -> {kind},", column.name);
+            // A word that Rust keeps for itself.
+            let name = match column.name.as_str() {
+                "type" => "#[sql_name = \"type\"]\n        type_",
+                name => name,
+            };
+            let _ = writeln!(text, "        {name} -> {kind},");
         }
         text.push_str("    }\n}\n\n");
     }

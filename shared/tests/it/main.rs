@@ -5,6 +5,7 @@
 mod auth;
 mod client;
 mod db;
+mod list_outcomes;
 mod migrate;
 mod outcome;
 mod server;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::PgConnection;
-use shared::db::{Db, DbError, Scope};
+use shared::db::{Db, DbError, Scope, UnitError};
 use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::outcome::{self, Claim, Request};
@@ -14,7 +14,8 @@ use crate::setup::database;
 
 const LEASE: Duration = Duration::from_secs(30);
 
-enum Failure {
+#[derive(Debug)]
+pub(crate) enum Failure {
     Problem(Problem),
     Db(DbError),
 }
@@ -31,6 +32,30 @@ impl From<DbError> for Failure {
     }
 }
 
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Problem(problem) => problem,
+            Failure::Db(error) => error.into(),
+        }
+    }
+}
+
+impl UnitError for Failure {
+    fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            Self::Problem(_) => None,
+        }
+    }
+}
+
 fn request(tenant: TenantId, seconds: i64) -> Request {
     Request {
         tenant,
@@ -43,7 +68,7 @@ fn request(tenant: TenantId, seconds: i64) -> Request {
     }
 }
 
-async fn begin(db: &Db, request: &Request, resource: &str) -> Result<Claim, Problem> {
+pub(crate) async fn begin(db: &Db, request: &Request, resource: &str) -> Result<Claim, Problem> {
     let (request, resource) = (request.clone(), resource.to_owned());
     let scope = Scope::tenant(request.tenant, Deadline::after(Duration::from_secs(10)));
     let write = move |conn: &mut PgConnection| match outcome::begin::<Failure>(

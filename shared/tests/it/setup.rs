@@ -43,6 +43,27 @@ impl BalanceService for Obedient {
             ..Default::default()
         }))
     }
+
+    async fn batch_get_balances(
+        &self,
+        _: Request<wire::BatchGetBalancesRequest>,
+    ) -> Result<Response<wire::BatchGetBalancesResponse>, Status> {
+        Err(Status::unimplemented("nobody tells it to"))
+    }
+
+    async fn list_entries(
+        &self,
+        _: Request<wire::ListEntriesRequest>,
+    ) -> Result<Response<wire::ListEntriesResponse>, Status> {
+        Err(Status::unimplemented("nobody tells it to"))
+    }
+
+    async fn explain_balance(
+        &self,
+        _: Request<wire::ExplainBalanceRequest>,
+    ) -> Result<Response<wire::BalanceExplanation>, Status> {
+        Err(Status::unimplemented("nobody tells it to"))
+    }
 }
 
 /// A server over a database, with these arguments beside the database's own.
@@ -51,7 +72,7 @@ pub(crate) async fn server(database: &TestDatabase, arguments: &[&str]) -> Runni
     all.extend(arguments);
     let common: Common = config(&all);
     Running::start(|listener, shutdown| async move {
-        let service = Service { schema: SCHEMA, port: 0, admin_port: 0, operations: &["x"] };
+        let service = Service { schema: SCHEMA, port: 0, admin_port: 0, operations: &["x", "y"] };
         run_service(service, listener, &common, Clock::system(), shutdown, async |_| {
             Ok(Routes::new(
                 BalanceServiceServer::new(Obedient)

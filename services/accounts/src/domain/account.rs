@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::ids::{Id, Resource};
 use shared::money::{Currency, Units};
 use shared::time::Timestamp;
@@ -162,7 +162,7 @@ pub(crate) struct AccountFilter {
 }
 
 /// A place in the order of lists: the oldest first, and by id where two are of one age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// When the account was created.
     pub(crate) create_time: Timestamp,

@@ -10,7 +10,7 @@ use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
 use shared::ids::TenantId;
-use shared::money::{Currency, Money, Units};
+use shared::money::{Currencies, Currency, Money, Units};
 use shared::outcome::{self, Claim};
 use shared::problem::{Problem, Reason};
 use strongroom_proto::accounts::v1 as wire;
@@ -64,7 +64,7 @@ fn terms(account: wire::Account) -> Decoded<NewAccount> {
         "" => None,
         name => Some(CustomerId::parse_name(name).at("customer")?),
     };
-    let currency = Currency::decode(&account.currency).at("currency")?;
+    let currency = Currency::decode(&account.currency, &Currencies::iso()).at("currency")?;
     Ok(NewAccount {
         customer,
         product: field::kebab(account.product, PRODUCT_MAX).at("product")?,
@@ -95,7 +95,7 @@ fn overdraft(overdraft: Option<WireOverdraft>, currency: Currency) -> Decoded<Ov
 }
 
 fn limit(money: &WireMoney, currency: Currency) -> Decoded<Units> {
-    let money = Money::decode(money)?;
+    let money = Money::decode(money, &Currencies::iso())?;
     if money.currency != currency {
         let sentence = format!("must be {currency}, the currency of the account");
         let problem = Problem::new(Reason::CurrencyMismatch, sentence).in_field("");

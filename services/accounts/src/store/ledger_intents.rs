@@ -135,11 +135,10 @@ pub(crate) fn acknowledge(
 #[cfg(test)]
 mod tests {
     use diesel::connection::SimpleConnection as _;
-    use shared::testing::TestDatabase;
+    use shared::testing::{TestDatabase, plan};
 
     use super::*;
     use crate::SERVICE;
-    use crate::store::explain::plan;
 
     /// One account in four hundred is not registered yet.
     const FILL: &str = "

@@ -4,7 +4,5 @@ pub(crate) mod account_labels;
 pub(crate) mod accounts;
 pub(crate) mod customer_labels;
 pub(crate) mod customers;
-#[cfg(test)]
-mod explain;
 pub(crate) mod ledger_intents;
 pub(crate) mod schema;

@@ -210,4 +210,25 @@ impl LedgerService for Peers {
     ) -> Result<Response<transactions::LedgerAccount>, Status> {
         unreachable!("accounts sets no controls yet")
     }
+
+    async fn get_ledger_account(
+        &self,
+        _: Request<transactions::GetLedgerAccountRequest>,
+    ) -> Result<Response<transactions::LedgerAccount>, Status> {
+        unreachable!("accounts asks for no account of the ledger yet")
+    }
+
+    async fn list_ledger_accounts(
+        &self,
+        _: Request<transactions::ListLedgerAccountsRequest>,
+    ) -> Result<Response<transactions::ListLedgerAccountsResponse>, Status> {
+        unreachable!("accounts asks for no accounts of the ledger yet")
+    }
+
+    async fn close_ledger_account(
+        &self,
+        _: Request<transactions::CloseLedgerAccountRequest>,
+    ) -> Result<Response<transactions::LedgerAccount>, Status> {
+        unreachable!("accounts closes no account yet")
+    }
 }

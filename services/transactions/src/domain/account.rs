@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use shared::money::{Currency, Money, Units};
-use shared::time::Timestamp;
+use shared::time::{Day, Timestamp};
 
-use super::{AccountId, Controls};
+use super::{AccountId, Act, Controls, CustomerId, DayTotal};
 
 /// A side of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -55,6 +55,11 @@ pub(crate) struct NewAccount {
     pub(crate) gl_code: String,
     pub(crate) overdraft: Overdraft,
     pub(crate) controls: Vec<Controls>,
+    /// `None` for a house account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<AccountId>,
 }
 
 impl NewAccount {
@@ -74,6 +79,12 @@ impl NewAccount {
             controls: self.controls,
             create_time: now,
             record_time: now,
+            customer: self.customer,
+            parent: self.parent,
+            close_time: None,
+            next_expiry: None,
+            excess: Units::ZERO,
+            day: None,
         }
     }
 }
@@ -94,6 +105,16 @@ pub(crate) struct LedgerAccount {
     pub(crate) controls: Vec<Controls>,
     pub(crate) create_time: Timestamp,
     pub(crate) record_time: Timestamp,
+    /// `None` for a house account.
+    pub(crate) customer: Option<CustomerId>,
+    pub(crate) parent: Option<AccountId>,
+    pub(crate) close_time: Option<Timestamp>,
+    /// When the first of its open holds expires, or earlier.
+    pub(crate) next_expiry: Option<Timestamp>,
+    /// What overrides and lowered bounds let it exceed its bound by.
+    pub(crate) excess: Units,
+    /// What was posted on its latest day.
+    pub(crate) day: Option<DayTotal>,
 }
 
 impl LedgerAccount {
@@ -120,18 +141,86 @@ impl LedgerAccount {
 
     /// What could be spent now: posted - held - blocked + overdraft; `None` without a bound.
     pub(crate) fn available(&self, now: Timestamp) -> Option<Units> {
-        let Overdraft::Limit(limit) = self.overdraft else {
-            return None;
-        };
-        let taken = saturating_add(self.held, self.blocked(now));
-        // Four numbers of 38 digits fit into an i128 of 39 only if they are added with care.
-        let available = self.posted().get().saturating_sub(taken.get()).saturating_add(limit.get());
-        Some(saturating(available))
+        match self.overdraft {
+            Overdraft::Limit(limit) => Some(self.free(limit, self.blocked(now))),
+            Overdraft::Unbounded => None,
+        }
     }
 
-    /// Whether an entry on this side makes the position worse.
-    pub(crate) fn is_worsened_by(&self, direction: Direction) -> bool {
-        direction != self.class.normal_side()
+    /// What is posted and neither held nor blocked, whatever the bound.
+    pub(crate) fn own_available(&self, now: Timestamp) -> Units {
+        self.free(Units::ZERO, self.blocked(now))
+    }
+
+    fn free(&self, limit: Units, blocked: Units) -> Units {
+        let taken = saturating_add(self.held, blocked);
+        // Four numbers of 38 digits fit into an i128 of 39 only if they are added with care.
+        let free = self.posted().get().saturating_sub(taken.get()).saturating_add(limit.get());
+        saturating(free)
+    }
+
+    /// What must be recorded as excess: how far the account is below its bound, blocks aside. It
+    /// grows by an override alone; the database refuses an account that is further below.
+    pub(crate) fn record_excess(&mut self, overridden: bool) {
+        let Overdraft::Limit(limit) = self.overdraft else {
+            return;
+        };
+        let below = saturating(-self.free(limit, Units::ZERO).get()).max(Units::ZERO);
+        self.excess = if overridden { below } else { below.min(self.excess) };
+    }
+
+    /// What an entry on this side is to the account.
+    pub(crate) fn act(&self, direction: Direction) -> Act {
+        if direction == self.class.normal_side() { Act::Credit } else { Act::Debit }
+    }
+
+    /// Adds to one side, and gives false above 38 digits.
+    pub(crate) fn add(&mut self, direction: Direction, amount: Units) -> bool {
+        let side = match direction {
+            Direction::Debit => &mut self.posted_debits,
+            Direction::Credit => &mut self.posted_credits,
+        };
+        match side.checked_add(amount) {
+            Some(sum) => *side = sum,
+            None => return false,
+        }
+        true
+    }
+
+    /// Counts an amount on its day. What another day has to give up for it is for `day_totals`, as is
+    /// the amount itself where it is not of the latest day.
+    pub(crate) fn count_day(
+        &mut self,
+        booking: Day,
+        value: Day,
+        debits: Units,
+        credits: Units,
+    ) -> Option<DayTotal> {
+        let new = DayTotal { booking, value, debits, credits };
+        match &mut self.day {
+            Some(day) if (day.booking, day.value) == (booking, value) => {
+                day.debits = saturating_add(day.debits, debits);
+                day.credits = saturating_add(day.credits, credits);
+                None
+            }
+            Some(day) if booking != value || booking < day.booking => Some(new),
+            None if booking != value => Some(new),
+            latest => latest.replace(new),
+        }
+    }
+
+    /// Lets a changed account be seen as such.
+    pub(crate) fn touch(&mut self, record_time: Timestamp) {
+        self.version += 1;
+        self.record_time = record_time;
+    }
+
+    /// Has the account look for expired holds at this time, or earlier.
+    pub(crate) fn expect_expiry(&mut self, time: Option<Timestamp>) {
+        self.next_expiry = match (self.next_expiry, time) {
+            (Some(next), Some(time)) => Some(next.min(time)),
+            (next, time) => next.or(time),
+        };
     }
 
     /// An amount of the account's currency.
@@ -140,7 +229,7 @@ impl LedgerAccount {
     }
 }
 
-fn saturating_add(a: Units, b: Units) -> Units {
+pub(super) fn saturating_add(a: Units, b: Units) -> Units {
     saturating(a.get().saturating_add(b.get()))
 }
 

@@ -5,14 +5,42 @@ use serde::{Deserialize, Serialize};
 use shared::money::Units;
 use shared::time::Timestamp;
 
-use super::Direction;
+use super::Limit;
 use super::account::LedgerAccount;
 
 /// Blocks that one source may have on one account.
 pub(crate) const BLOCKS_MAX: usize = 64;
 
+/// Limits that one source may have on one account.
+pub(crate) const LIMITS_MAX: usize = 32;
+
 /// Sources that one account may have.
 pub(crate) const SOURCES_MAX: usize = 16;
+
+/// What a posting is to one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    /// It worsens the position.
+    Debit,
+    /// It betters the position.
+    Credit,
+    /// It keeps something back.
+    Hold,
+    /// It takes what is kept back.
+    Capture,
+}
+
+impl Act {
+    /// The word for it in a refusal.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debit => "DEBIT",
+            Self::Credit => "CREDIT",
+            Self::Hold => "HOLD",
+            Self::Capture => "CAPTURE",
+        }
+    }
+}
 
 /// What a block forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +53,20 @@ pub(crate) enum Effect {
     All,
 }
 
+impl Effect {
+    /// The table of what each effect is about: a hold and its capture are debits. Release and expiry
+    /// are about nothing, so they always pass.
+    pub(crate) fn is_about(self, act: Act) -> bool {
+        match (self, act) {
+            (Self::All, _) => true,
+            (Self::Debit, Act::Debit | Act::Hold | Act::Capture) => true,
+            (Self::Credit, Act::Credit) => true,
+            (Self::Debit, Act::Credit) => false,
+            (Self::Credit, Act::Debit | Act::Hold | Act::Capture) => false,
+        }
+    }
+}
+
 /// Forbids one direction, or sets an amount apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Block {
@@ -34,6 +76,14 @@ pub(crate) struct Block {
     pub(crate) start: Option<Timestamp>,
     pub(crate) end: Option<Timestamp>,
     pub(crate) reason_code: String,
+    /// Lets holds that are open already be captured.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) honour_holds: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Block {
@@ -42,23 +92,21 @@ impl Block {
         self.start.is_none_or(|start| start <= now) && self.end.is_none_or(|end| now < end)
     }
 
-    fn forbids(&self, worsens: bool) -> bool {
-        let effect = match self.effect {
-            Effect::All => true,
-            Effect::Debit => worsens,
-            Effect::Credit => !worsens,
-        };
-        effect && self.amount.is_none()
+    fn forbids(&self, act: Act) -> bool {
+        let honoured = self.honour_holds && act == Act::Capture;
+        self.amount.is_none() && self.effect.is_about(act) && !honoured
     }
 }
 
-/// What one source forbids.
+/// What one source forbids and limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Controls {
     pub(crate) source: String,
     /// Grows with every change by the source.
     pub(crate) version: i64,
     pub(crate) blocks: Vec<Block>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limits: Vec<Limit>,
 }
 
 /// Replaces the controls of one source; false where they are not newer than those in force, so that
@@ -76,11 +124,10 @@ pub(crate) fn merge(all: &mut Vec<Controls>, new: Controls) -> bool {
 }
 
 impl LedgerAccount {
-    /// The source and the reason of a block that forbids an entry on this side now.
-    pub(crate) fn blocked_by(&self, direction: Direction, now: Timestamp) -> Option<(&str, &str)> {
-        let worsens = self.is_worsened_by(direction);
+    /// The source and the reason of a block that forbids an act now.
+    pub(crate) fn blocked_by(&self, act: Act, now: Timestamp) -> Option<(&str, &str)> {
         self.controls.iter().find_map(|controls| {
-            let block = controls.blocks.iter().find(|b| b.holds_at(now) && b.forbids(worsens))?;
+            let block = controls.blocks.iter().find(|b| b.holds_at(now) && b.forbids(act))?;
             Some((controls.source.as_str(), block.reason_code.as_str()))
         })
     }

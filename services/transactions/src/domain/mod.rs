@@ -1,49 +1,68 @@
 //! The rules of double entry: pure types and decisions, without a wire or a table.
 
 mod account;
+mod act;
+mod books;
 mod controls;
+mod day;
+mod hold;
+mod holding;
+mod limit;
+mod link;
 mod posting;
+mod refusal;
 mod transaction;
 
 use shared::ids::{Id, Resource};
 
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
-pub(crate) use controls::{BLOCKS_MAX, Block, Controls, Effect, SOURCES_MAX, merge};
-pub(crate) use posting::{PostedEntry, Refusal, decide};
-pub(crate) use transaction::{ENTRIES_MAX, NewEntry, NewTransaction, check_balance};
+pub(crate) use act::{
+    Capture, Extend, Increase, Made, NewHold, Order, Part, Release, Reversal, What,
+};
+pub(crate) use books::{Books, Changed, Collection, ExternalId};
+pub(crate) use controls::{
+    Act, BLOCKS_MAX, Block, Controls, Effect, LIMITS_MAX, SOURCES_MAX, merge,
+};
+pub(crate) use day::DayTotal;
+pub(crate) use hold::{Hold, HoldEvent, HoldEventType, HoldState};
+pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window, rolling_length};
+pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
+pub(crate) use refusal::{Place, Refusal};
+pub(crate) use transaction::{
+    ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides, PostedEntry,
+    PostedTransaction, check_balance,
+};
 
-/// The kind of an account.
-#[derive(Debug)]
-pub(crate) enum Account {}
+/// Declares the kind of a resource.
+macro_rules! resource {
+    ($kind:ident, $collection:literal, $type:literal) => {
+        #[doc = concat!("The kind of ", $collection, ".")]
+        #[derive(Debug)]
+        pub(crate) enum $kind {}
 
-impl Resource for Account {
-    const COLLECTION: &'static str = "accounts";
-    const TYPE: &'static str = "account";
+        impl Resource for $kind {
+            const COLLECTION: &'static str = $collection;
+            const TYPE: &'static str = $type;
+        }
+    };
 }
+
+resource!(AccountKind, "accounts", "account");
+resource!(BatchKind, "batches", "batch");
+resource!(CustomerKind, "customers", "customer");
+resource!(HoldKind, "holds", "hold");
+resource!(RecordKind, "records", "record");
+resource!(TransactionKind, "transactions", "transaction");
 
 /// The id of an account, which the accounts service knows it by too.
-pub(crate) type AccountId = Id<Account>;
-
-/// The kind of a transaction.
-#[derive(Debug)]
-pub(crate) enum Transaction {}
-
-impl Resource for Transaction {
-    const COLLECTION: &'static str = "transactions";
-    const TYPE: &'static str = "transaction";
-}
-
-/// The kind of a batch whose items are posted all or nothing.
-#[derive(Debug)]
-pub(crate) enum Batch {}
-
-impl Resource for Batch {
-    const COLLECTION: &'static str = "batches";
-    const TYPE: &'static str = "batch";
-}
-
-/// The id of a batch.
-pub(crate) type BatchId = Id<Batch>;
-
+pub(crate) type AccountId = Id<AccountKind>;
+/// The id of a batch whose items are posted all or nothing.
+pub(crate) type BatchId = Id<BatchKind>;
+/// The id of a customer of the accounts service.
+pub(crate) type CustomerId = Id<CustomerKind>;
+/// The id of a hold.
+pub(crate) type HoldId = Id<HoldKind>;
+/// The id of a record of the records service.
+pub(crate) type RecordId = Id<RecordKind>;
 /// The id of a transaction.
-pub(crate) type TransactionId = Id<Transaction>;
+pub(crate) type TransactionId = Id<TransactionKind>;

@@ -1,172 +1,422 @@
-//! The decision about a posting: in memory, over accounts whose rows are locked. Several postings
-//! are decided one after the other over the same accounts, and each sees the ones before it.
+//! The decision about a posting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::money::{Money, Units};
 use shared::time::Timestamp;
 
-use super::{AccountId, Direction, LedgerAccount, NewEntry, NewTransaction, Overdraft};
+use super::limit::Count;
+use super::{
+    AccountId, Act, Books, Collection, Direction, EntryRef, HoldId, LedgerAccount, Link, LinkType,
+    NewEntry, NewTransaction, Original, OriginalEntry, Override, Overrides, Place, PostedEntry,
+    PostedTransaction, Refusal, Reversal, TransactionId, check_balance,
+};
 
-/// Why a posting is refused. Each has the index of the entry that it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The amount's currency is not the account's.
-    CurrencyMismatch { index: usize, account: AccountId, found: Money, expected: String },
-    /// A control forbids it.
-    Blocked {
-        index: usize,
-        account: AccountId,
-        direction: Direction,
-        source: String,
-        reason_code: String,
-    },
-    /// The account would fall below its bound.
-    InsufficientFunds {
-        index: usize,
-        account: AccountId,
-        available: Money,
-        held: Money,
-        blocked: Money,
-        limit: Money,
-        shortfall: Money,
-    },
-    /// A balance would have over 38 digits.
-    Overflow { index: usize, account: AccountId },
+/// What is special about a posting that is more than its entries.
+#[derive(Debug, Default)]
+pub(super) struct Special {
+    pub(super) reverses: Option<TransactionId>,
+    pub(super) captures: Option<Captures>,
 }
 
-/// A posted entry, and the account as it left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PostedEntry {
-    pub(crate) entry: NewEntry,
-    pub(crate) posted_after: Units,
-    pub(crate) available_after: Option<Units>,
-    pub(crate) entry_seq: i64,
-    pub(crate) version_after: i64,
+/// What a capture does to the account of its hold, before its entries do the rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Captures {
+    pub(super) hold: HoldId,
+    pub(super) account: AccountId,
+    /// What the hold keeps back no more.
+    pub(super) freed: Units,
+    /// What the entries take beyond what the hold kept back: limits have not counted it.
+    pub(super) excess: Units,
 }
 
-/// What a posting adds to the books.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Posted {
-    pub(crate) record_time: Timestamp,
-    pub(crate) entries: Vec<PostedEntry>,
+/// An account before the posting.
+struct Before {
+    account: AccountId,
+    available: Option<Units>,
 }
 
-/// Decides a posting. On success the accounts are as it leaves them; on a refusal they are as they
-/// were. Every account of the posting must be in `accounts`.
-pub(crate) fn decide(
-    accounts: &mut BTreeMap<AccountId, LedgerAccount>,
-    transaction: &NewTransaction,
-    now: Timestamp,
-) -> Result<Posted, Refusal> {
-    let touched: BTreeSet<AccountId> =
-        transaction.entries.iter().map(|entry| entry.account).collect();
-    let before: Vec<LedgerAccount> =
-        touched.iter().filter_map(|id| accounts.get(id)).cloned().collect();
-    // Later than the last change of every account, whatever the clocks of the replicas say.
-    let last = before.iter().map(|account| account.record_time.micros() + 1).max();
-    let record_time = now.max(Timestamp::from_micros(last.unwrap_or(i64::MIN)));
-    let posted = apply(accounts, transaction, now, record_time)
-        .and_then(|posted| check_bounds(accounts, &before, transaction, now).map(|()| posted));
-    if posted.is_err() {
-        accounts.extend(before.into_iter().map(|account| (account.id, account)));
+impl Books {
+    /// Posts a transaction.
+    pub(crate) fn post(
+        &mut self,
+        id: TransactionId,
+        draft: &NewTransaction,
+    ) -> Result<PostedTransaction, Refusal> {
+        self.atomically(|books| books.post_special(id, draft, Special::default()))
     }
-    posted
-}
 
-fn apply(
-    accounts: &mut BTreeMap<AccountId, LedgerAccount>,
-    transaction: &NewTransaction,
-    now: Timestamp,
-    record_time: Timestamp,
-) -> Result<Posted, Refusal> {
-    let mut entries = Vec::with_capacity(transaction.entries.len());
-    for (index, entry) in transaction.entries.iter().enumerate() {
-        let Some(account) = accounts.get_mut(&entry.account) else {
-            continue;
-        };
-        admit(account, index, entry, now)?;
-        let side = match entry.direction {
-            Direction::Debit => &mut account.posted_debits,
-            Direction::Credit => &mut account.posted_credits,
-        };
-        *side = side
-            .checked_add(entry.amount.units)
-            .ok_or(Refusal::Overflow { index, account: entry.account })?;
-        account.entry_seq += 1;
-        account.version += 1;
-        account.record_time = record_time;
-        entries.push(PostedEntry {
-            entry: entry.clone(),
-            posted_after: account.posted(),
-            available_after: account.available(now),
-            entry_seq: account.entry_seq,
-            version_after: account.version,
-        });
+    /// Posts the opposite of a transaction, or of parts of it.
+    pub(crate) fn reverse(
+        &mut self,
+        id: TransactionId,
+        reversal: &Reversal,
+    ) -> Result<PostedTransaction, Refusal> {
+        let original = self.originals.get(&reversal.original);
+        let original = original.ok_or(Refusal::UnknownTransaction(reversal.original))?;
+        if original.is_reversal {
+            return Err(Refusal::IsReversal(reversal.original));
+        }
+        let draft = opposite(original, reversal)?;
+        let special = Special { reverses: Some(reversal.original), captures: None };
+        self.atomically(|books| books.post_special(id, &draft, special))
     }
-    Ok(Posted { record_time, entries })
+
+    /// Posts. The caller takes back what it has done where this is refused.
+    pub(super) fn post_special(
+        &mut self,
+        id: TransactionId,
+        draft: &NewTransaction,
+        special: Special,
+    ) -> Result<PostedTransaction, Refusal> {
+        for (index, entry) in draft.entries.iter().enumerate() {
+            self.open_account(Place::Entry(index), entry.account)?;
+        }
+        let is_chosen = draft.id.is_some();
+        self.claim_ids(Collection::Transactions, id.uuid(), is_chosen, &draft.external_ids)?;
+        self.check_versions(draft)?;
+        let mut ids: BTreeSet<AccountId> = draft.entries.iter().map(|e| e.account).collect();
+        ids.extend(special.captures.map(|captures| captures.account));
+        let record_time = self.record_time(&ids);
+        self.keep(&ids);
+        let before = self.positions(&ids);
+        self.free(special.captures);
+        let entries = self.apply(draft, special.captures, record_time)?;
+        self.check_bounds(&before, draft)?;
+        self.check_wishes(draft)?;
+        self.count_entries(draft, special.captures)?;
+        for (index, link) in draft.links.iter().enumerate() {
+            self.take(index, link)?;
+        }
+        let effective_time = draft.effective_time.unwrap_or(record_time);
+        let posted = PostedTransaction {
+            id,
+            kind: draft.kind.clone(),
+            entries,
+            description: draft.description.clone(),
+            labels: draft.labels.clone(),
+            effective_time,
+            record_time,
+            booking_date: record_time.day_in(&self.zone),
+            value_date: effective_time.day_in(&self.zone),
+            batch: None,
+            links: draft.links.clone(),
+            evidence: draft.evidence.clone(),
+            external_ids: draft.external_ids.clone(),
+            group_id: draft.group_id.clone(),
+            force: draft.force.clone(),
+            reverses: special.reverses,
+            hold: special.captures.map(|captures| captures.hold),
+        };
+        self.count_days(&posted);
+        if self.wanted.contains(&id) {
+            self.put_original(id, original(&posted));
+        }
+        Ok(posted)
+    }
+
+    fn check_versions(&self, draft: &NewTransaction) -> Result<(), Refusal> {
+        for (index, entry) in draft.entries.iter().enumerate() {
+            let version = self.accounts.get(&entry.account).map_or(0, |account| account.version);
+            if let Some(expected) = entry.expected_version.filter(|expected| *expected != version) {
+                let account = entry.account;
+                return Err(Refusal::VersionMismatch { index, account, expected, version });
+            }
+        }
+        Ok(())
+    }
+
+    fn positions(&self, ids: &BTreeSet<AccountId>) -> Vec<Before> {
+        let accounts = ids.iter().filter_map(|id| self.accounts.get(id));
+        let before = accounts
+            .map(|account| Before { account: account.id, available: account.available(self.now) });
+        before.collect()
+    }
+
+    fn free(&mut self, captures: Option<Captures>) {
+        let Some(captures) = captures else { return };
+        if let Some(account) = self.accounts.get_mut(&captures.account) {
+            account.held = account.held.checked_sub(captures.freed).unwrap_or_default();
+        }
+    }
+
+    fn apply(
+        &mut self,
+        draft: &NewTransaction,
+        captures: Option<Captures>,
+        record_time: Timestamp,
+    ) -> Result<Vec<PostedEntry>, Refusal> {
+        let (now, overrides) = (self.now, draft.overrides());
+        let mut entries = Vec::with_capacity(draft.entries.len());
+        for (index, entry) in draft.entries.iter().enumerate() {
+            let Some(account) = self.accounts.get_mut(&entry.account) else {
+                continue;
+            };
+            let place = Place::Entry(index);
+            let act = act_of(account, entry, captures);
+            admit(account, place, entry.amount, act, overrides, now)?;
+            if !account.add(entry.direction, entry.amount.units) {
+                return Err(Refusal::Overflow { place, account: entry.account });
+            }
+            account.entry_seq += 1;
+            account.touch(record_time);
+            entries.push(PostedEntry {
+                entry: entry.clone(),
+                posted_after: account.posted(),
+                available_after: account.available(now),
+                entry_seq: account.entry_seq,
+                version_after: account.version,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// A bound is judged once the whole transaction is applied, and refuses only what worsens: an
+    /// overdrawn account may always be paid into.
+    fn check_bounds(&mut self, before: &[Before], draft: &NewTransaction) -> Result<(), Refusal> {
+        let overridden = draft.overrides().has(Override::Funds);
+        for old in before {
+            let Some(account) = self.accounts.get_mut(&old.account) else {
+                continue;
+            };
+            if !overridden && let Some(refusal) = exceeds(account, old.available, self.now) {
+                let worsens = |e: &NewEntry| {
+                    e.account == old.account && account.act(e.direction) == Act::Debit
+                };
+                let index = draft.entries.iter().position(worsens).unwrap_or(0);
+                return Err(refusal(Place::Entry(index)));
+            }
+            account.record_excess(overridden);
+        }
+        Ok(())
+    }
+
+    /// What the caller wants to be left.
+    fn check_wishes(&self, draft: &NewTransaction) -> Result<(), Refusal> {
+        for (index, entry) in draft.entries.iter().enumerate() {
+            let (Some(required), Some(account)) =
+                (entry.min_available_after, self.accounts.get(&entry.account))
+            else {
+                continue;
+            };
+            if required.currency != account.currency {
+                return Err(Refusal::CurrencyMismatch {
+                    field: format!("entries[{index}].min_available_after.currency"),
+                    of: account.id.name(),
+                    found: required,
+                    expected: account.currency.code().to_owned(),
+                });
+            }
+            let free = account.available(self.now).unwrap_or(account.own_available(self.now));
+            if free < required.units {
+                let (account, available) = (account.id, account.money(free));
+                return Err(Refusal::BalancePrecondition { index, account, required, available });
+            }
+        }
+        Ok(())
+    }
+
+    /// One count for each account and side, however many entries it has there.
+    fn count_entries(
+        &mut self,
+        draft: &NewTransaction,
+        captures: Option<Captures>,
+    ) -> Result<(), Refusal> {
+        let has_limits = |account: &LedgerAccount| {
+            account.controls.iter().any(|controls| !controls.limits.is_empty())
+        };
+        let mut sums: BTreeMap<(AccountId, bool), (usize, Act, Units)> = BTreeMap::new();
+        for (index, entry) in draft.entries.iter().enumerate() {
+            let account = self.accounts.get(&entry.account);
+            let Some(account) = account.filter(|account| has_limits(account)) else {
+                continue;
+            };
+            let act = act_of(account, entry, captures);
+            let key = (entry.account, act == Act::Credit);
+            let (_, _, sum) = sums.entry(key).or_insert((index, act, Units::ZERO));
+            *sum = sum.checked_add(entry.amount.units).unwrap_or(*sum);
+        }
+        let overridden = draft.overrides().has(Override::Limits);
+        for ((account, _), (index, act, sum)) in sums {
+            let (amount, count) = match (act, captures) {
+                // The hold was counted when it was made.
+                (Act::Capture, Some(captures)) => (captures.excess, 0),
+                _ => (sum, 1),
+            };
+            if amount > Units::ZERO {
+                let what = Count { act, kind: &draft.kind, amount, count };
+                self.count(Place::Entry(index), account, what, overridden)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a link takes of its entry.
+    fn take(&mut self, index: usize, link: &Link) -> Result<(), Refusal> {
+        let unknown = Refusal::UnknownTransaction(link.entry.transaction);
+        let original = self.originals.get(&link.entry.transaction).ok_or(unknown)?;
+        let Some(found) = original.entry(link.entry.index) else {
+            let field = format!("links[{index}].entry_index");
+            let sentence = format!("must be below {}, its entries", original.entries.len());
+            return Err(Refusal::Invalid { field, sentence });
+        };
+        if found.amount.currency != link.amount.currency {
+            return Err(Refusal::CurrencyMismatch {
+                field: format!("links[{index}].amount.currency"),
+                of: link.entry.transaction.name(),
+                found: link.amount,
+                expected: found.amount.currency.code().to_owned(),
+            });
+        }
+        let left = found.left(link.kind);
+        if left < link.amount.units {
+            return Err(Refusal::LinkExceeds {
+                kind: link.kind,
+                entry: link.entry,
+                remaining: Money { units: left, ..link.amount },
+                requested: link.amount,
+            });
+        }
+        if let Some(found) = self.original_entry_mut(link.entry) {
+            found.take(link.kind, link.amount.units);
+        }
+        Ok(())
+    }
+
+    fn count_days(&mut self, posted: &PostedTransaction) {
+        let (booking, value) = (posted.booking_date, posted.value_date);
+        for PostedEntry { entry, .. } in &posted.entries {
+            let Some(account) = self.accounts.get_mut(&entry.account) else {
+                continue;
+            };
+            let (debits, credits) = match entry.direction {
+                Direction::Debit => (entry.amount.units, Units::ZERO),
+                Direction::Credit => (Units::ZERO, entry.amount.units),
+            };
+            if let Some(day) = account.count_day(booking, value, debits, credits) {
+                self.put_day(entry.account, day);
+            }
+        }
+    }
 }
 
-fn admit(
+/// What an entry is to its account.
+fn act_of(account: &LedgerAccount, entry: &NewEntry, captures: Option<Captures>) -> Act {
+    match account.act(entry.direction) {
+        Act::Debit if captures.is_some_and(|captures| captures.account == account.id) => {
+            Act::Capture
+        }
+        act => act,
+    }
+}
+
+/// Whether an account takes an amount of this currency, and whether its controls let the act pass.
+pub(super) fn admit(
     account: &LedgerAccount,
-    index: usize,
-    entry: &NewEntry,
+    place: Place,
+    amount: Money,
+    act: Act,
+    overrides: Overrides,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    if entry.amount.currency != account.currency {
+    if amount.currency != account.currency {
         return Err(Refusal::CurrencyMismatch {
-            index,
-            account: account.id,
-            found: entry.amount,
+            field: match place {
+                Place::Entry(index) => format!("entries[{index}].amount.currency"),
+                Place::Hold | Place::Destination => "amount.currency".to_owned(),
+            },
+            of: account.id.name(),
+            found: amount,
             expected: account.currency.code().to_owned(),
         });
     }
-    match account.blocked_by(entry.direction, now) {
-        None => Ok(()),
-        Some((source, reason_code)) => Err(Refusal::Blocked {
-            index,
-            account: account.id,
-            direction: entry.direction,
-            source: source.to_owned(),
-            reason_code: reason_code.to_owned(),
-        }),
+    match account.blocked_by(act, now) {
+        Some((source, reason_code)) if !overrides.has(Override::Controls) => {
+            let (source, reason_code) = (source.to_owned(), reason_code.to_owned());
+            Err(Refusal::Blocked { place, account: account.id, act, source, reason_code })
+        }
+        _ => Ok(()),
     }
 }
 
-/// A bound is judged once the whole transaction is applied, and refuses only what worsens: an
-/// overdrawn account may always be paid into.
-fn check_bounds(
-    accounts: &BTreeMap<AccountId, LedgerAccount>,
-    before: &[LedgerAccount],
-    transaction: &NewTransaction,
+/// Why an account may not stand as it does now, where it may not: it is below its bound, and was not
+/// as far below before.
+pub(super) fn exceeds(
+    account: &LedgerAccount,
+    before: Option<Units>,
     now: Timestamp,
-) -> Result<(), Refusal> {
-    for old in before {
-        let Some(account) = accounts.get(&old.id) else {
-            continue;
-        };
-        let (Some(available), Some(after)) = (old.available(now), account.available(now)) else {
-            continue;
-        };
-        if after >= Units::ZERO || after >= available {
-            continue;
-        }
-        let entry = |e: &NewEntry| e.account == old.id && old.is_worsened_by(e.direction);
-        let limit = match old.overdraft {
-            Overdraft::Limit(limit) => limit,
-            Overdraft::Unbounded => Units::ZERO,
-        };
-        return Err(Refusal::InsufficientFunds {
-            index: transaction.entries.iter().position(entry).unwrap_or(0),
-            account: old.id,
-            available: old.money(available),
-            held: old.money(old.held),
-            blocked: old.money(old.blocked(now)),
-            limit: old.money(limit),
-            shortfall: old.money(Units::ZERO.checked_sub(after).unwrap_or_default()),
-        });
+) -> Option<impl Fn(Place) -> Refusal> {
+    let (available, after) = (before?, account.available(now)?);
+    if after >= Units::ZERO || after >= available {
+        return None;
     }
-    Ok(())
+    let limit = match account.overdraft {
+        super::Overdraft::Limit(limit) => limit,
+        super::Overdraft::Unbounded => Units::ZERO,
+    };
+    let (id, money) = (account.id, |units| account.money(units));
+    let (available, shortfall) = (money(available), money(Units::ZERO.checked_sub(after)?));
+    let (held, blocked, limit) = (money(account.held), money(account.blocked(now)), money(limit));
+    Some(move |place| Refusal::InsufficientFunds {
+        place,
+        account: id,
+        available,
+        held,
+        blocked,
+        limit,
+        shortfall,
+    })
+}
+
+/// The entries and the links of a reversal.
+fn opposite(original: &Original, reversal: &Reversal) -> Result<NewTransaction, Refusal> {
+    let whole = |(index, entry): (i32, &OriginalEntry)| (index, *entry, entry.amount);
+    let parts: Vec<(i32, OriginalEntry, Money)> = if reversal.parts.is_empty() {
+        (0..).zip(&original.entries).map(whole).collect()
+    } else {
+        let mut parts = Vec::with_capacity(reversal.parts.len());
+        for (index, part) in reversal.parts.iter().enumerate() {
+            let entry = original.entry(part.index).ok_or_else(|| Refusal::Invalid {
+                field: format!("parts[{index}].entry_index"),
+                sentence: format!("must be below {}, its entries", original.entries.len()),
+            })?;
+            parts.push((part.index, *entry, part.amount));
+        }
+        parts
+    };
+    let mut draft = reversal.draft.clone();
+    for (index, entry, amount) in parts {
+        let direction = match entry.direction {
+            Direction::Debit => Direction::Credit,
+            Direction::Credit => Direction::Debit,
+        };
+        draft.entries.push(NewEntry::plain(entry.account, direction, amount));
+        let entry = EntryRef { transaction: reversal.original, index };
+        draft.links.push(Link { kind: LinkType::ReversalOf, entry, amount });
+    }
+    check_balance(&draft.entries).map_err(|unbalanced| match unbalanced {
+        Some(sums) => Refusal::Unbalanced {
+            debits: Money { currency: sums.currency, units: sums.debits },
+            credits: Money { currency: sums.currency, units: sums.credits },
+        },
+        None => Refusal::Invalid {
+            field: "parts".to_owned(),
+            sentence: "must have sums of at most 38 digits".to_owned(),
+        },
+    })?;
+    Ok(draft)
+}
+
+/// A transaction, for those that are linked to it.
+fn original(posted: &PostedTransaction) -> Original {
+    let entries = posted.entries.iter().map(|PostedEntry { entry, .. }| OriginalEntry {
+        account: entry.account,
+        direction: entry.direction,
+        amount: entry.amount,
+        taken: Units::ZERO,
+        fees: Units::ZERO,
+    });
+    Original { is_reversal: posted.reverses.is_some(), entries: entries.collect() }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use shared::money::Currency;
 
 use super::*;
-use crate::domain::{AccountClass, Block, Controls, Effect, NewAccount};
+use crate::domain::Force;
+use crate::domain::{AccountClass, Block, Controls, Effect, NewAccount, Overdraft};
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
@@ -23,21 +24,26 @@ fn account(number: u128, overdraft: Overdraft) -> LedgerAccount {
         gl_code,
         overdraft,
         controls: vec![],
+        customer: None,
+        parent: None,
     }
     .open(Timestamp::from_micros(1))
 }
 
-fn books(accounts: impl IntoIterator<Item = LedgerAccount>) -> BTreeMap<AccountId, LedgerAccount> {
-    accounts.into_iter().map(|account| (account.id, account)).collect()
+fn books(accounts: impl IntoIterator<Item = LedgerAccount>) -> Books {
+    let mut books = Books::open(NOW, jiff::tz::TimeZone::UTC);
+    books.accounts = accounts.into_iter().map(|account| (account.id, account)).collect();
+    books
+}
+
+fn post(books: &mut Books, draft: &NewTransaction) -> Result<PostedTransaction, Refusal> {
+    let posted = books.post(TransactionId::generate(), draft);
+    books.settle();
+    posted
 }
 
 fn transfer(from: u128, to: u128, units: i128) -> NewTransaction {
-    let entry = |number, direction| NewEntry {
-        account: id(number),
-        direction,
-        amount: eur(units),
-        memo: String::new(),
-    };
+    let entry = |number, direction| NewEntry::plain(id(number), direction, eur(units));
     NewTransaction {
         id: None,
         kind: "TEST".to_owned(),
@@ -45,6 +51,11 @@ fn transfer(from: u128, to: u128, units: i128) -> NewTransaction {
         description: String::new(),
         labels: BTreeMap::new(),
         effective_time: None,
+        links: vec![],
+        evidence: vec![],
+        external_ids: BTreeMap::new(),
+        group_id: None,
+        force: None,
     }
 }
 
@@ -54,13 +65,13 @@ fn limit(units: i128) -> Overdraft {
 
 #[test]
 fn a_refusal_tells_every_figure_and_changes_nothing() {
-    let mut accounts = books([account(1, Overdraft::Unbounded), account(2, limit(50))]);
-    decide(&mut accounts, &transfer(1, 2, 100), NOW).unwrap();
-    let before = accounts.clone();
-    let refusal = decide(&mut accounts, &transfer(2, 1, 151), NOW).unwrap_err();
-    assert_eq!(accounts, before);
+    let mut books = books([account(1, Overdraft::Unbounded), account(2, limit(50))]);
+    post(&mut books, &transfer(1, 2, 100)).unwrap();
+    let before = books.accounts.clone();
+    let refusal = post(&mut books, &transfer(2, 1, 151)).unwrap_err();
+    assert_eq!(books.accounts, before);
     let expected = Refusal::InsufficientFunds {
-        index: 0,
+        place: Place::Entry(0),
         account: id(2),
         available: eur(150),
         held: eur(0),
@@ -69,18 +80,32 @@ fn a_refusal_tells_every_figure_and_changes_nothing() {
         shortfall: eur(1),
     };
     assert_eq!(refusal, expected);
-    decide(&mut accounts, &transfer(2, 1, 150), NOW).unwrap();
-    assert_eq!(accounts[&id(2)].posted().get(), -50);
+    post(&mut books, &transfer(2, 1, 150)).unwrap();
+    assert_eq!(books.accounts[&id(2)].posted().get(), -50);
 }
 
 #[test]
 fn a_bound_refuses_only_what_worsens() {
-    let mut accounts = books([account(1, Overdraft::Unbounded), account(2, limit(50))]);
-    decide(&mut accounts, &transfer(2, 1, 50), NOW).unwrap();
+    let mut books = books([account(1, Overdraft::Unbounded), account(2, limit(50))]);
+    post(&mut books, &transfer(2, 1, 50)).unwrap();
     // The limit is cut below what is used already.
-    accounts.get_mut(&id(2)).unwrap().overdraft = limit(0);
-    decide(&mut accounts, &transfer(1, 2, 10), NOW).unwrap();
-    assert!(decide(&mut accounts, &transfer(2, 1, 1), NOW).is_err());
+    books.accounts.get_mut(&id(2)).unwrap().overdraft = limit(0);
+    post(&mut books, &transfer(1, 2, 10)).unwrap();
+    assert!(post(&mut books, &transfer(2, 1, 1)).is_err());
+}
+
+#[test]
+fn only_an_override_lets_the_excess_grow() {
+    let mut books = books([account(1, Overdraft::Unbounded), account(2, limit(0))]);
+    let force = Force { overrides: Overrides::of([Override::Funds]), reason: "LEVY".to_owned() };
+    let forced = NewTransaction { force: Some(force), ..transfer(2, 1, 30) };
+    post(&mut books, &forced).unwrap();
+    assert_eq!(books.accounts[&id(2)].excess.get(), 30);
+    assert!(post(&mut books, &transfer(2, 1, 1)).is_err());
+    post(&mut books, &transfer(1, 2, 20)).unwrap();
+    assert_eq!(books.accounts[&id(2)].excess.get(), 10);
+    post(&mut books, &transfer(1, 2, 20)).unwrap();
+    assert_eq!(books.accounts[&id(2)].excess.get(), 0);
 }
 
 #[test]
@@ -92,16 +117,19 @@ fn blocks_hold_from_their_start_until_their_end_and_name_their_source() {
         start: Some(Timestamp::from_micros(10)),
         end: Some(Timestamp::from_micros(20)),
         reason_code: "COURT_ORDER".to_owned(),
+        honour_holds: false,
     };
-    let source = "accounts".to_owned();
-    blocked.controls = vec![Controls { source, version: 1, blocks: vec![block] }];
-    let mut accounts = books([account(1, Overdraft::Unbounded), blocked]);
+    blocked.controls = vec![controls("accounts", block)];
+    let mut books = books([account(1, Overdraft::Unbounded), blocked]);
     for (micros, passes) in [(9, true), (10, false), (19, false), (20, true)] {
-        let now = Timestamp::from_micros(micros);
-        let decided = decide(&mut accounts, &transfer(2, 1, 1), now);
-        assert_eq!(decided.is_ok(), passes, "{micros}");
-        assert!(decide(&mut accounts, &transfer(1, 2, 1), now).is_ok(), "credits pass");
+        books.now = Timestamp::from_micros(micros);
+        assert_eq!(post(&mut books, &transfer(2, 1, 1)).is_ok(), passes, "{micros}");
+        assert!(post(&mut books, &transfer(1, 2, 1)).is_ok(), "credits pass");
     }
+}
+
+fn controls(source: &str, block: Block) -> Controls {
+    Controls { source: source.to_owned(), version: 1, blocks: vec![block], limits: vec![] }
 }
 
 #[test]
@@ -109,42 +137,45 @@ fn amounts_that_two_authorities_block_add_up() {
     let mut blocked = account(2, limit(0));
     blocked.controls = ["accounts", "auditor"]
         .map(|source| {
-            let amount = Units::new(40);
-            let (effect, reason_code) = (Effect::Debit, "COURT_ORDER".to_owned());
-            let block = Block { effect, amount, start: None, end: None, reason_code };
-            Controls { source: source.to_owned(), version: 1, blocks: vec![block] }
+            let (amount, reason_code) = (Units::new(40), "COURT_ORDER".to_owned());
+            let effect = Effect::Debit;
+            let honour_holds = false;
+            let block = Block { effect, amount, start: None, end: None, reason_code, honour_holds };
+            controls(source, block)
         })
         .to_vec();
-    let mut accounts = books([account(1, Overdraft::Unbounded), blocked]);
-    decide(&mut accounts, &transfer(1, 2, 100), NOW).unwrap();
-    assert_eq!(accounts[&id(2)].available(NOW), Units::new(20));
-    assert!(decide(&mut accounts, &transfer(2, 1, 21), NOW).is_err());
-    decide(&mut accounts, &transfer(2, 1, 20), NOW).unwrap();
+    let mut books = books([account(1, Overdraft::Unbounded), blocked]);
+    post(&mut books, &transfer(1, 2, 100)).unwrap();
+    assert_eq!(books.accounts[&id(2)].available(NOW), Units::new(20));
+    assert!(post(&mut books, &transfer(2, 1, 21)).is_err());
+    post(&mut books, &transfer(2, 1, 20)).unwrap();
 }
 
 #[test]
 fn balances_do_not_overflow() {
     let most = 10_i128.pow(38) - 1;
-    let mut accounts = books([account(1, Overdraft::Unbounded), account(2, limit(0))]);
-    decide(&mut accounts, &transfer(1, 2, most), NOW).unwrap();
-    let before = accounts.clone();
-    let refusal = decide(&mut accounts, &transfer(1, 2, 1), NOW).unwrap_err();
+    let mut books = books([account(1, Overdraft::Unbounded), account(2, limit(0))]);
+    post(&mut books, &transfer(1, 2, most)).unwrap();
+    let before = books.accounts.clone();
+    let refusal = post(&mut books, &transfer(1, 2, 1)).unwrap_err();
     assert!(matches!(refusal, Refusal::Overflow { .. }));
-    assert_eq!(accounts, before);
+    assert_eq!(books.accounts, before);
 }
 
 proptest! {
     /// Whatever is asked for, in whatever order: debits equal credits, no bound is passed,
-    /// sequences have no gap, and time goes on for every account.
+    /// sequences have no gap, days add up, and time goes on for every account.
     #[test]
     fn the_books_stay_right(
-        transfers in prop::collection::vec((0_u128..5, 0_u128..5, 1_i128..200), 1..200)
+        transfers in prop::collection::vec((0_u128..5, 0_u128..5, 1_i128..200, 0_i64..3), 1..200)
     ) {
-        let mut accounts = books((0..5).map(|number| account(number, limit(100))));
+        const DAY_US: i64 = 86_400_000_000;
+        let mut books = books((0..5).map(|number| account(number, limit(100))));
         let mut counts = BTreeMap::<AccountId, i64>::new();
         let mut last = BTreeMap::<AccountId, Timestamp>::new();
-        for (from, to, units) in transfers {
-            if let Ok(posted) = decide(&mut accounts, &transfer(from, to, units), NOW) {
+        for (from, to, units, days) in transfers {
+            books.now = Timestamp::from_micros(books.now.micros() + days * DAY_US);
+            if let Ok(posted) = post(&mut books, &transfer(from, to, units)) {
                 for entry in &posted.entries {
                     let count = counts.entry(entry.entry.account).or_default();
                     *count += 1;
@@ -155,10 +186,14 @@ proptest! {
                     prop_assert!(before.is_none_or(|before| before < posted.record_time));
                 }
             }
-            let sum: i128 = accounts.values().map(|account| account.posted().get()).sum();
+            let sum: i128 = books.accounts.values().map(|account| account.posted().get()).sum();
             prop_assert_eq!(sum, 0);
-            for account in accounts.values() {
-                prop_assert!(account.available(NOW).unwrap() >= Units::ZERO);
+            for account in books.accounts.values() {
+                prop_assert!(account.available(books.now).unwrap() >= Units::ZERO);
+                let earlier = books.changed.days.iter().filter(|((id, ..), _)| *id == account.id);
+                let earlier: i128 = earlier.map(|(_, (debits, _))| debits.get()).sum();
+                let today = account.day.map_or(0, |day| day.debits.get());
+                prop_assert_eq!(earlier + today, account.posted_debits.get());
             }
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shared::money::{Currency, Money, Units};
-use shared::time::Timestamp;
+use shared::time::{Day, Timestamp};
 
-use super::{AccountId, Direction, TransactionId};
+use super::{AccountId, BatchId, Direction, HoldId, Link, RecordId, TransactionId};
 
 /// Entries that one transaction may have.
 pub(crate) const ENTRIES_MAX: usize = 1_000;
@@ -19,6 +19,20 @@ pub(crate) struct NewEntry {
     /// Above zero.
     pub(crate) amount: Money,
     pub(crate) memo: String,
+    /// The version that the account must have before the transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expected_version: Option<i64>,
+    /// What must be available after the transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_available_after: Option<Money>,
+}
+
+impl NewEntry {
+    /// An entry without a note and without conditions.
+    pub(crate) fn plain(account: AccountId, direction: Direction, amount: Money) -> Self {
+        let memo = String::new();
+        Self { account, direction, amount, memo, expected_version: None, min_available_after: None }
+    }
 }
 
 /// A transaction to be posted, balanced in each currency.
@@ -32,6 +46,111 @@ pub(crate) struct NewTransaction {
     pub(crate) labels: BTreeMap<String, String>,
     /// The value date; the time of the posting where it is absent.
     pub(crate) effective_time: Option<Timestamp>,
+    // What came later is left out of the hash where it is absent: stored hashes stay good.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<Link>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) evidence: Vec<Evidence>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) external_ids: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) force: Option<Force>,
+}
+
+impl NewTransaction {
+    /// The rules that it overrides.
+    pub(crate) fn overrides(&self) -> Overrides {
+        self.force.as_ref().map_or(Overrides::default(), |force| force.overrides)
+    }
+}
+
+/// A version of a record, which proves something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Evidence {
+    pub(crate) record: RecordId,
+    pub(crate) version: i64,
+}
+
+/// A rule that a forced posting overrides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Override {
+    Funds = 1,
+    Limits = 2,
+    Controls = 4,
+    HoldExpired = 8,
+}
+
+/// A set of overrides; the numbers of its members, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct Overrides(i16);
+
+impl Overrides {
+    /// All that there are.
+    pub(crate) const ALL: [Override; 4] =
+        [Override::Funds, Override::Limits, Override::Controls, Override::HoldExpired];
+
+    /// The set of these.
+    pub(crate) fn of(members: impl IntoIterator<Item = Override>) -> Self {
+        Self(members.into_iter().fold(0, |sum, member| sum | member as i16))
+    }
+
+    /// The set with this number.
+    pub(crate) fn from_number(number: i16) -> Self {
+        Self(number)
+    }
+
+    /// The number; `None` for none.
+    pub(crate) fn number(self) -> Option<i16> {
+        (self.0 != 0).then_some(self.0)
+    }
+
+    /// Whether a rule is overridden.
+    pub(crate) fn has(self, member: Override) -> bool {
+        self.0 & member as i16 != 0
+    }
+}
+
+/// What rules are overridden, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Force {
+    pub(crate) overrides: Overrides,
+    pub(crate) reason: String,
+}
+
+/// A posted entry, and the account as it left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PostedEntry {
+    pub(crate) entry: NewEntry,
+    pub(crate) posted_after: Units,
+    pub(crate) available_after: Option<Units>,
+    pub(crate) entry_seq: i64,
+    pub(crate) version_after: i64,
+}
+
+/// A transaction that was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PostedTransaction {
+    pub(crate) id: TransactionId,
+    pub(crate) kind: String,
+    pub(crate) entries: Vec<PostedEntry>,
+    pub(crate) description: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) effective_time: Timestamp,
+    pub(crate) record_time: Timestamp,
+    pub(crate) booking_date: Day,
+    /// The day of the effective time.
+    pub(crate) value_date: Day,
+    /// The batch that it was posted with, all or nothing, and its place there.
+    pub(crate) batch: Option<(BatchId, i32)>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) external_ids: BTreeMap<String, String>,
+    pub(crate) group_id: Option<String>,
+    pub(crate) force: Option<Force>,
+    pub(crate) reverses: Option<TransactionId>,
+    pub(crate) hold: Option<HoldId>,
 }
 
 /// A currency whose debits and credits differ.

@@ -1,77 +1,129 @@
-//! The posting engine: many callers' postings in one database transaction, an answer for each.
+//! The posting engine: many callers' orders in one database transaction, an answer for each.
 
 mod batch;
+mod open;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::PgConnection;
 use shared::clock::Clock;
 use shared::db::{DbError, Scope, Session};
 use shared::deadline::Deadline;
 use shared::lane::Worker;
 use shared::outcome::Request;
 use shared::tenants::TenantInfo;
+use shared::time::Timestamp;
+use uuid::Uuid;
 
-use crate::domain::{AccountId, BatchId, NewTransaction, TransactionId};
+use crate::domain::{AccountId, BatchId, HoldId, Made, Order, TransactionId};
 use crate::error::Error;
-use crate::store::transactions::StoredTransaction;
 
-pub(crate) use batch::preview;
-
-/// A posting that is asked for: one transaction, or a batch of them that are posted all or nothing.
+/// What is asked of the engine: one order, or a batch of them that is done all or nothing.
 #[derive(Debug)]
-pub(crate) struct Posting {
+pub(crate) struct Job {
     pub(crate) tenant: Arc<TenantInfo>,
-    pub(crate) request: Request,
-    /// The batch, where it is one.
-    pub(crate) batch: Option<BatchId>,
-    pub(crate) items: Vec<Item>,
+    pub(crate) ask: Ask,
 }
 
-/// A transaction of a posting.
+/// What a job asks for.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Orders under a request id.
+    Orders {
+        request: Request,
+        /// The batch, where it is one.
+        batch: Option<BatchId>,
+        items: Vec<Item>,
+    },
+    /// That these accounts settle their expired holds.
+    Expire(BTreeSet<AccountId>),
+}
+
+/// An order of a job.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// The id that it gets where it is posted.
-    pub(crate) id: TransactionId,
-    pub(crate) transaction: NewTransaction,
+    /// The id that what it makes gets: the one that the caller chose, or a new one.
+    pub(crate) id: Uuid,
+    pub(crate) order: Order,
 }
 
 impl Item {
-    /// A transaction, with the id that its caller chose or a new one.
-    pub(crate) fn new(transaction: NewTransaction) -> Self {
-        Self { id: transaction.id.unwrap_or_else(TransactionId::generate), transaction }
+    pub(crate) fn new(order: Order) -> Self {
+        let chosen = match &order {
+            Order::Hold(hold) => hold.id.map(HoldId::uuid),
+            other => other.draft().and_then(|draft| draft.id).map(TransactionId::uuid),
+        };
+        Self { id: chosen.unwrap_or_else(Uuid::now_v7), order }
+    }
+
+    /// The resource that it makes or changes.
+    fn resource(&self) -> String {
+        match (&self.order, self.order.hold()) {
+            (Order::Hold(_), _) => HoldId::from_uuid(self.id).name(),
+            (Order::Release(_) | Order::Extend(_) | Order::Increase(_), Some(hold)) => hold.name(),
+            _ => TransactionId::from_uuid(self.id).name(),
+        }
     }
 }
 
-impl Posting {
-    /// The resource that it makes: the batch, or its one transaction.
+impl Job {
+    fn items(&self) -> &[Item] {
+        match &self.ask {
+            Ask::Orders { items, .. } => items,
+            Ask::Expire(_) => &[],
+        }
+    }
+
+    fn request(&self) -> Option<&Request> {
+        match &self.ask {
+            Ask::Orders { request, .. } => Some(request),
+            Ask::Expire(_) => None,
+        }
+    }
+
+    /// The resource that it makes: the batch, or that of its one order.
     fn resource(&self) -> String {
-        match (&self.batch, self.items.first()) {
-            (Some(batch), _) => batch.name(),
-            (None, Some(item)) => item.id.name(),
-            (None, None) => String::new(),
+        match &self.ask {
+            Ask::Orders { batch: Some(batch), .. } => batch.name(),
+            _ => self.items().first().map(Item::resource).unwrap_or_default(),
         }
     }
 
     /// Every account that it names.
     pub(crate) fn accounts(&self) -> BTreeSet<AccountId> {
-        let entries = self.items.iter().flat_map(|item| &item.transaction.entries);
-        entries.map(|entry| entry.account).collect()
+        match &self.ask {
+            Ask::Orders { items, .. } => {
+                items.iter().flat_map(|item| item.order.accounts()).collect()
+            }
+            Ask::Expire(accounts) => accounts.clone(),
+        }
     }
 }
 
-/// What became of a posting.
+/// What became of a job.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// It was posted now.
-    Posted(Vec<StoredTransaction>),
-    /// It was posted before, as this resource.
+    /// It was done now.
+    Done(Vec<Made>),
+    /// It was done before, as this resource.
     Replayed(String),
 }
 
-/// The answer to one posting.
+/// The answer to one job.
 pub(crate) type Answer = Result<Settled, Error>;
+
+/// Decides a job in a snapshot, and leaves no trace.
+pub(crate) fn preview(
+    conn: &mut PgConnection,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Vec<Made>, Error> {
+    let mut books = open::open(conn, &[job], now, open::Locks::None)?;
+    batch::decide(&mut books, job)
+}
 
 /// The worker of a lane.
 #[derive(Debug)]
@@ -83,24 +135,27 @@ pub(crate) struct Engine {
 }
 
 impl Worker for Engine {
-    type Job = Posting;
+    type Job = Job;
     type Answer = Answer;
 
-    fn weight(job: &Posting) -> usize {
-        job.items.iter().map(|item| item.transaction.entries.len()).sum()
+    fn weight(job: &Job) -> usize {
+        match &job.ask {
+            Ask::Orders { items, .. } => items.iter().map(|item| item.order.weight()).sum(),
+            Ask::Expire(accounts) => accounts.len(),
+        }
     }
 
-    fn run(&mut self, jobs: Vec<Posting>) -> Vec<Answer> {
+    fn run(&mut self, jobs: Vec<Job>) -> Vec<Answer> {
         let deadline = Deadline::after(self.timeout);
         self.post(&jobs, deadline)
     }
 }
 
 impl Engine {
-    /// Posts a batch. Where it fails as a whole it is halved, so that what made it fail is left
-    /// alone with its failure. All halves share one deadline, or a row that somebody keeps locked
-    /// would hold up the lane once for each job that wants it.
-    fn post(&mut self, jobs: &[Posting], deadline: Deadline) -> Vec<Answer> {
+    /// Does a batch. Where it fails as a whole it is halved, so that what made it fail is left alone
+    /// with its failure. All halves share one deadline, or a row that somebody keeps locked would
+    /// hold up the lane once for each job that wants it.
+    fn post(&mut self, jobs: &[Job], deadline: Deadline) -> Vec<Answer> {
         let scope = match one_tenant(jobs) {
             Some(tenant) => Scope::tenant(tenant, deadline),
             None => Scope::tenantless(deadline),
@@ -131,13 +186,13 @@ impl Engine {
 }
 
 /// The same answer for all.
-fn all(jobs: &[Posting], error: &Error) -> Vec<Answer> {
+fn all(jobs: &[Job], error: &Error) -> Vec<Answer> {
     let problem = error.to_problem();
     jobs.iter().map(|_| Err(problem.clone().into())).collect()
 }
 
 /// The tenant of a batch that has only one.
-fn one_tenant(jobs: &[Posting]) -> Option<shared::ids::TenantId> {
+fn one_tenant(jobs: &[Job]) -> Option<shared::ids::TenantId> {
     let first = jobs.first()?.tenant.id;
     jobs.iter().all(|job| job.tenant.id == first).then_some(first)
 }

@@ -1,13 +1,14 @@
 //! Decoding that several RPCs share.
 
 use shared::field::{self, At as _, Decoded, invalid};
-use shared::money::{Currency, Money};
+use shared::money::{Currencies, Currency, Money, Units};
 use shared::problem::Reason;
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 
 use crate::domain::{
-    AccountClass, AccountId, BLOCKS_MAX, Block, Controls, Direction, Effect, NewAccount, Overdraft,
+    AccountClass, AccountId, BLOCKS_MAX, Block, Controls, CustomerId, Direction, Effect,
+    LIMITS_MAX, Limit, NewAccount, Overdraft, Scope, TYPES_MAX, Window, rolling_length,
 };
 
 pub(super) fn direction(direction: wire::Direction) -> Decoded<Direction> {
@@ -18,23 +19,35 @@ pub(super) fn direction(direction: wire::Direction) -> Decoded<Direction> {
     }
 }
 
-/// An account from the fields that it has here and in accounts alike.
+/// An account. Output-only fields are ignored.
 pub(crate) fn account(
     id: AccountId,
-    currency: &str,
-    class: wire::AccountClass,
-    gl_code: String,
-    overdraft: Option<wire::Overdraft>,
+    wire: wire::LedgerAccount,
     controls: Vec<Controls>,
+    known: &Currencies,
 ) -> Decoded<NewAccount> {
-    let currency = Currency::decode(currency).at("currency")?;
+    let class = account_class(wire.class()).at("class")?;
+    let currency = Currency::decode(&wire.currency, known).at("currency")?;
+    let customer = match wire.customer.as_str() {
+        "" => None,
+        name => Some(CustomerId::parse_name(name).at("customer")?),
+    };
+    let parent = match wire.parent.as_str() {
+        "" => None,
+        name => Some(AccountId::parse_name(name).at("parent")?),
+    };
+    if parent == Some(id) {
+        return Err(invalid("must be another account")).at("parent");
+    }
     Ok(NewAccount {
         id,
         currency,
-        class: account_class(class).at("class")?,
-        gl_code: field::text(gl_code, 0, 32).at("gl_code")?,
-        overdraft: bound(overdraft, currency).at("overdraft")?,
+        class,
+        gl_code: field::text(wire.gl_code, 0, 32).at("gl_code")?,
+        overdraft: bound(wire.overdraft, currency, known).at("overdraft")?,
         controls,
+        customer,
+        parent,
     })
 }
 
@@ -51,13 +64,17 @@ fn account_class(class: wire::AccountClass) -> Decoded<AccountClass> {
     }
 }
 
-fn bound(overdraft: Option<wire::Overdraft>, currency: Currency) -> Decoded<Overdraft> {
+fn bound(
+    overdraft: Option<wire::Overdraft>,
+    currency: Currency,
+    known: &Currencies,
+) -> Decoded<Overdraft> {
     use wire::overdraft::Bound;
     match overdraft.and_then(|overdraft| overdraft.bound) {
-        None | Some(Bound::Unbounded(false)) => Ok(Overdraft::Limit(shared::money::Units::ZERO)),
+        None | Some(Bound::Unbounded(false)) => Ok(Overdraft::Limit(Units::ZERO)),
         Some(Bound::Unbounded(true)) => Ok(Overdraft::Unbounded),
         Some(Bound::Limit(limit)) => {
-            let limit = Money::decode(&limit).at("limit")?;
+            let limit = Money::decode(&limit, known).at("limit")?;
             if limit.currency != currency {
                 let mut problem = invalid(format!("must be in {currency}"));
                 problem.reason = Reason::CurrencyMismatch;
@@ -71,56 +88,69 @@ fn bound(overdraft: Option<wire::Overdraft>, currency: Currency) -> Decoded<Over
     }
 }
 
-pub(super) fn controls(wire: wire::Controls) -> Decoded<Controls> {
+/// The controls of one source, with the currency that they have to be in, by the field.
+pub(super) fn controls(
+    wire: wire::Controls,
+    known: &Currencies,
+) -> Decoded<(Controls, Vec<(String, Currency)>)> {
     if wire.version <= 0 {
         return Err(invalid("must be above zero")).at("version");
     }
     if wire.blocks.len() > BLOCKS_MAX {
         return Err(invalid(format!("must be at most {BLOCKS_MAX}"))).at("blocks");
     }
-    let blocks = wire.blocks.into_iter().enumerate();
-    Ok(Controls {
-        source: field::kebab(wire.source, 32).at("source")?,
-        version: wire.version,
-        blocks: blocks
-            .map(|(index, wire)| block(wire).at_index("blocks", index))
-            .collect::<Decoded<_>>()?,
-    })
-}
-
-/// The currencies of the amounts, by the index of their block.
-pub(super) fn currencies(wire: &wire::Controls) -> Vec<(usize, String)> {
-    let blocks = wire.blocks.iter().enumerate();
-    blocks
-        .filter_map(|(index, block)| Some((index, block.amount.as_ref()?.currency.clone())))
-        .collect()
+    if wire.limits.len() > LIMITS_MAX {
+        return Err(invalid(format!("must be at most {LIMITS_MAX}"))).at("limits");
+    }
+    let mut currencies = Vec::new();
+    let mut blocks = Vec::with_capacity(wire.blocks.len());
+    for (index, wire) in wire.blocks.into_iter().enumerate() {
+        let (block, currency) = block(wire, known).at_index("blocks", index)?;
+        blocks.push(block);
+        let field = format!("blocks[{index}].amount.currency");
+        currencies.extend(currency.map(|currency| (field, currency)));
+    }
+    let mut limits: Vec<Limit> = Vec::with_capacity(wire.limits.len());
+    for (index, wire) in wire.limits.into_iter().enumerate() {
+        let (limit, currency) = limit(wire, known).at_index("limits", index)?;
+        if limits.iter().any(|other| other.id == limit.id) {
+            return Err(invalid("must not be given twice")).at("id").at_index("limits", index);
+        }
+        limits.push(limit);
+        let field = format!("limits[{index}].max_amount.currency");
+        currencies.extend(currency.map(|currency| (field, currency)));
+    }
+    let source = field::kebab(wire.source, 32).at("source")?;
+    Ok((Controls { source, version: wire.version, blocks, limits }, currencies))
 }
 
 /// Whether all amounts are in the currency of their account.
-pub(super) fn in_currency(found: &[(usize, String)], expected: &str) -> Decoded<()> {
-    match found.iter().find(|(_, currency)| currency != expected) {
+pub(super) fn in_currency(found: &[(String, Currency)], expected: Currency) -> Decoded<()> {
+    match found.iter().find(|(_, currency)| *currency != expected) {
         None => Ok(()),
-        Some((index, currency)) => {
+        Some((field, currency)) => {
             let mut problem =
                 invalid(format!("must be in {expected}, the currency of the account"));
             problem.reason = Reason::CurrencyMismatch;
             let problem = problem.figure("currency", currency).figure("expected", expected);
-            Err(Box::new(problem)).at("amount.currency").at_index("blocks", *index)
+            Err(Box::new(problem)).at(field)
         }
     }
 }
 
-fn block(wire: wire::Block) -> Decoded<Block> {
-    use wire::block::Effect as WireEffect;
-    let effect = match wire.effect() {
-        WireEffect::Debit => Effect::Debit,
-        WireEffect::Credit => Effect::Credit,
-        WireEffect::All => Effect::All,
-        WireEffect::Unspecified => {
-            return Err(invalid("must be DEBIT, CREDIT or ALL")).at("effect");
-        }
-    };
-    let amount = wire.amount.as_ref().map(Money::decode_positive).transpose().at("amount")?;
+fn effect(effect: wire::block::Effect) -> Decoded<Effect> {
+    match effect {
+        wire::block::Effect::Debit => Ok(Effect::Debit),
+        wire::block::Effect::Credit => Ok(Effect::Credit),
+        wire::block::Effect::All => Ok(Effect::All),
+        wire::block::Effect::Unspecified => Err(invalid("must be DEBIT, CREDIT or ALL")),
+    }
+}
+
+fn block(wire: wire::Block, known: &Currencies) -> Decoded<(Block, Option<Currency>)> {
+    let effect = effect(wire.effect()).at("effect")?;
+    let amount = wire.amount.as_ref().map(|amount| Money::decode_positive(amount, known));
+    let amount = amount.transpose().at("amount")?;
     if amount.is_some() && effect != Effect::Debit {
         return Err(invalid("may be given with DEBIT only")).at("amount");
     }
@@ -131,6 +161,77 @@ fn block(wire: wire::Block) -> Decoded<Block> {
     {
         return Err(invalid("must be later than start_time")).at("end_time");
     }
-    let reason_code = field::code(wire.reason_code).at("reason_code")?;
-    Ok(Block { effect, amount: amount.map(|money| money.units), start, end, reason_code })
+    let block = Block {
+        effect,
+        amount: amount.map(|money| money.units),
+        start,
+        end,
+        reason_code: field::code(wire.reason_code).at("reason_code")?,
+        honour_holds: wire.honour_holds,
+    };
+    Ok((block, amount.map(|money| money.currency)))
+}
+
+fn limit(wire: wire::Limit, known: &Currencies) -> Decoded<(Limit, Option<Currency>)> {
+    let effect = effect(wire.effect()).at("effect")?;
+    let window = window(&wire)?;
+    let max = wire.max_amount.as_ref().map(|amount| Money::decode_positive(amount, known));
+    let max = max.transpose().at("max_amount")?;
+    let max_count = match wire.max_count {
+        0 => None,
+        1.. if window == Window::Transaction => {
+            return Err(invalid("must not be given with WINDOW_TRANSACTION")).at("max_count");
+        }
+        1.. => Some(wire.max_count),
+        _ => return Err(invalid("must not be negative")).at("max_count"),
+    };
+    if max.is_none() && max_count.is_none() {
+        return Err(invalid("must be given, or max_count")).at("max_amount");
+    }
+    if wire.types.len() > TYPES_MAX {
+        return Err(invalid(format!("must be at most {TYPES_MAX}"))).at("types");
+    }
+    let scope = match wire.scope() {
+        wire::limit::Scope::Customer => Scope::Customer,
+        wire::limit::Scope::Account | wire::limit::Scope::Unspecified => Scope::Account,
+    };
+    let types = wire.types.into_iter().enumerate();
+    let types = types.map(|(index, kind)| field::code(kind).at_index("types", index));
+    let limit = Limit {
+        id: field::kebab(wire.id, 32).at("id")?,
+        effect,
+        window,
+        max_amount: max.map(|money| money.units),
+        max_count,
+        types: types.collect::<Decoded<_>>()?,
+        scope,
+    };
+    Ok((limit, max.map(|money| money.currency)))
+}
+
+fn window(wire: &wire::Limit) -> Decoded<Window> {
+    use wire::limit::Window as Wire;
+    let length = wire.rolling_length.as_ref();
+    let window = match wire.window() {
+        Wire::Transaction => Window::Transaction,
+        Wire::Day => Window::Day,
+        Wire::Month => Window::Month,
+        Wire::Rolling => {
+            let micros = |length: &prost_types::Duration| {
+                let seconds = length.seconds.checked_mul(1_000_000)?;
+                seconds.checked_add(i64::from(length.nanos) / 1_000)
+            };
+            let window = length.and_then(micros).and_then(rolling_length);
+            return window
+                .ok_or_else(|| invalid("must be 1 minute to 366 days"))
+                .at("rolling_length");
+        }
+        Wire::Unspecified => {
+            return Err(invalid("must be TRANSACTION, DAY, MONTH or ROLLING")).at("window");
+        }
+    };
+    if length.is_some() {
+        return Err(invalid("may be given with ROLLING only")).at("rolling_length");
+    }
+    Ok(window)
 }

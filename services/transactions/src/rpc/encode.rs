@@ -1,125 +1,195 @@
 //! Encoding that several RPCs share.
 
+mod account;
+
+use shared::grpc::Call;
 use shared::grpc::call::replayed;
+use shared::money::Units;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::Response;
 
-use super::post::Done;
+use super::orders::{Done, sees_balances};
 use crate::domain::{
-    AccountClass, Block, Controls, Direction, Effect, LedgerAccount, Overdraft, PostedEntry,
+    AccountId, Direction, Evidence, Force, Hold, HoldEvent, HoldEventType, HoldId, HoldState, Link,
+    LinkType, Made, Override, Overrides, PostedEntry, PostedTransaction, TransactionId,
 };
-use crate::store::transactions::StoredTransaction;
+
+pub(super) use account::{balance, ledger_account};
 
 /// The answer to a single posting.
-pub(super) fn posted(done: Done) -> Result<Response<wire::Transaction>, Problem> {
-    let fault = || Problem::new(Reason::Internal, "A posting left no transaction.");
-    let stored = done.transactions.into_iter().next().ok_or_else(fault)?;
-    let answer = transaction(stored);
-    Ok(if done.replayed { replayed(answer) } else { Response::new(answer) })
-}
-
-pub(super) fn transaction(stored: StoredTransaction) -> wire::Transaction {
-    wire::Transaction {
-        name: stored.id.name(),
-        r#type: stored.kind,
-        entries: stored.entries.into_iter().map(entry).collect(),
-        description: stored.description,
-        labels: stored.labels,
-        effective_time: Some(stored.effective_time.encode()),
-        record_time: Some(stored.record_time.encode()),
-        booking_date: stored.booking_date.to_string(),
+pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transaction>, Problem> {
+    match done.made.into_iter().next() {
+        Some(Made::Transaction(posted)) => Ok(respond(transaction(posted, call), done.replayed)),
+        _ => Err(other()),
     }
 }
 
-fn entry(posted: PostedEntry) -> wire::Entry {
-    let currency = posted.entry.amount.currency;
-    let direction = match posted.entry.direction {
+/// The answer to a single order about a hold.
+pub(super) fn held(done: Done) -> Result<Response<wire::Hold>, Problem> {
+    match done.made.into_iter().next() {
+        Some(Made::Hold(one)) => Ok(respond(hold(one), done.replayed)),
+        _ => Err(other()),
+    }
+}
+
+/// The answer to a single capture.
+pub(super) fn captured(
+    done: Done,
+    call: &Call,
+) -> Result<Response<wire::CaptureHoldResponse>, Problem> {
+    match done.made.into_iter().next() {
+        Some(Made::Capture(hold, posted)) => {
+            Ok(respond(capture(hold, posted, call), done.replayed))
+        }
+        _ => Err(other()),
+    }
+}
+
+fn respond<T>(answer: T, is_replayed: bool) -> Response<T> {
+    if is_replayed { replayed(answer) } else { Response::new(answer) }
+}
+
+fn other() -> Problem {
+    Problem::new(Reason::Internal, "An order made something else than was asked for.")
+}
+
+pub(super) fn capture(
+    one: Hold,
+    posted: PostedTransaction,
+    call: &Call,
+) -> wire::CaptureHoldResponse {
+    let transaction = Some(transaction(posted, call));
+    wire::CaptureHoldResponse { hold: Some(hold(one)), transaction }
+}
+
+pub(super) fn transaction(posted: PostedTransaction, call: &Call) -> wire::Transaction {
+    let sees = sees_balances(call);
+    wire::Transaction {
+        name: posted.id.name(),
+        r#type: posted.kind,
+        entries: posted.entries.into_iter().map(|one| entry(one, sees)).collect(),
+        description: posted.description,
+        labels: posted.labels,
+        effective_time: Some(posted.effective_time.encode()),
+        record_time: Some(posted.record_time.encode()),
+        booking_date: posted.booking_date.to_string(),
+        links: posted.links.into_iter().map(link).collect(),
+        evidence: posted.evidence.into_iter().map(evidence).collect(),
+        external_ids: posted.external_ids,
+        group_id: posted.group_id.unwrap_or_default(),
+        force: posted.force.map(force),
+        reverses: posted.reverses.map(TransactionId::name).unwrap_or_default(),
+        hold: posted.hold.map(HoldId::name).unwrap_or_default(),
+    }
+}
+
+pub(super) fn direction(direction: Direction) -> wire::Direction {
+    match direction {
         Direction::Debit => wire::Direction::Debit,
         Direction::Credit => wire::Direction::Credit,
-    };
+    }
+}
+
+fn entry(posted: PostedEntry, sees_balances: bool) -> wire::Entry {
+    let currency = posted.entry.amount.currency;
+    let balance = sees_balances.then(|| wire::EntryBalance {
+        posted: Some(posted.posted_after.encode(currency)),
+        available: posted.available_after.map(|units| units.encode(currency)),
+        entry_seq: posted.entry_seq,
+        version: posted.version_after,
+    });
     wire::Entry {
         account: posted.entry.account.name(),
-        direction: direction.into(),
+        direction: direction(posted.entry.direction).into(),
         amount: Some(posted.entry.amount.encode()),
         memo: posted.entry.memo,
-        balance: Some(wire::EntryBalance {
-            posted: Some(posted.posted_after.encode(currency)),
-            available: posted.available_after.map(|units| units.encode(currency)),
-            entry_seq: posted.entry_seq,
-            version: posted.version_after,
-        }),
+        balance,
+        expected_version: 0,
+        min_available_after: None,
     }
 }
 
-pub(super) fn balance(account: &LedgerAccount, now: Timestamp) -> wire::Balance {
-    let money = |units| Some(account.money(units).encode());
-    let limit = match account.overdraft {
-        Overdraft::Limit(limit) => money(limit),
-        Overdraft::Unbounded => None,
+fn link(link: Link) -> wire::Link {
+    let kind = match link.kind {
+        LinkType::RefundOf => wire::link::Type::RefundOf,
+        LinkType::ChargebackOf => wire::link::Type::ChargebackOf,
+        LinkType::Corrects => wire::link::Type::Corrects,
+        LinkType::FeeOf => wire::link::Type::FeeOf,
+        LinkType::ReversalOf => wire::link::Type::ReversalOf,
     };
-    wire::Balance {
-        account: account.id.name(),
-        currency: account.currency.code().to_owned(),
-        posted_debits: money(account.posted_debits),
-        posted_credits: money(account.posted_credits),
-        posted: money(account.posted()),
-        held: money(account.held),
-        blocked: money(account.blocked(now)),
-        overdraft_limit: limit,
-        available: account.available(now).and_then(money),
-        entry_seq: account.entry_seq,
-        version: account.version,
-        record_time: Some(account.record_time.encode()),
+    wire::Link {
+        r#type: kind.into(),
+        transaction: link.entry.transaction.name(),
+        entry_index: link.entry.index,
+        amount: Some(link.amount.encode()),
     }
 }
 
-pub(super) fn ledger_account(account: &LedgerAccount, now: Timestamp) -> wire::LedgerAccount {
-    use wire::overdraft::Bound;
-    let class = match account.class {
-        AccountClass::Asset => wire::AccountClass::Asset,
-        AccountClass::Liability => wire::AccountClass::Liability,
-        AccountClass::Equity => wire::AccountClass::Equity,
-        AccountClass::Income => wire::AccountClass::Income,
-        AccountClass::Expense => wire::AccountClass::Expense,
+fn evidence(evidence: Evidence) -> String {
+    format!("{}/versions/{}", evidence.record.name(), evidence.version)
+}
+
+fn force(force: Force) -> wire::Force {
+    let overrides = Overrides::ALL.into_iter().filter(|rule| force.overrides.has(*rule));
+    let overrides = overrides.map(|rule| match rule {
+        Override::Funds => wire::Override::Funds,
+        Override::Limits => wire::Override::Limits,
+        Override::Controls => wire::Override::Controls,
+        Override::HoldExpired => wire::Override::HoldExpired,
+    });
+    wire::Force { overrides: overrides.map(Into::into).collect(), reason: force.reason }
+}
+
+pub(super) fn hold(hold: Hold) -> wire::Hold {
+    use wire::hold::State;
+    let money = |units| Some(hold.money(units).encode());
+    let state = match hold.state {
+        HoldState::Open => State::Open,
+        HoldState::Captured => State::Captured,
+        HoldState::Released => State::Released,
+        HoldState::Expired => State::Expired,
     };
-    let bound = match account.overdraft {
-        Overdraft::Limit(limit) => Bound::Limit(account.money(limit).encode()),
-        Overdraft::Unbounded => Bound::Unbounded(true),
-    };
-    wire::LedgerAccount {
-        name: account.id.name(),
-        currency: account.currency.code().to_owned(),
-        class: class.into(),
-        gl_code: account.gl_code.clone(),
-        overdraft: Some(wire::Overdraft { bound: Some(bound) }),
-        controls: account.controls.iter().map(|all| controls(account, all)).collect(),
-        balance: Some(balance(account, now)),
-        create_time: Some(account.create_time.encode()),
-        etag: format!("\"{}\"", account.version),
+    wire::Hold {
+        name: hold.id.name(),
+        account: hold.account.name(),
+        destination: hold.destination.map(AccountId::name).unwrap_or_default(),
+        amount: money(hold.amount),
+        over_capture: money(hold.over_capture).filter(|_| hold.over_capture != Units::ZERO),
+        r#type: hold.kind.clone(),
+        expire_time: hold.expire_time.map(Timestamp::encode),
+        state: state.into(),
+        remaining: money(hold.remaining),
+        captured: money(hold.captured),
+        released: money(hold.released),
+        create_time: Some(hold.create_time.encode()),
+        events: Vec::new(),
+        etag: format!("\"{}\"", hold.event_seq),
+        description: hold.description,
+        external_ids: hold.external_ids,
+        force: hold.force.map(force),
     }
 }
 
-fn controls(account: &LedgerAccount, controls: &Controls) -> wire::Controls {
-    wire::Controls {
-        source: controls.source.clone(),
-        version: controls.version,
-        blocks: controls.blocks.iter().map(|one| block(account, one)).collect(),
-    }
-}
-
-fn block(account: &LedgerAccount, block: &Block) -> wire::Block {
-    let effect = match block.effect {
-        Effect::Debit => wire::block::Effect::Debit,
-        Effect::Credit => wire::block::Effect::Credit,
-        Effect::All => wire::block::Effect::All,
+pub(super) fn hold_event(event: HoldEvent, hold: &Hold) -> wire::HoldEvent {
+    use wire::hold_event::Type;
+    let money = |units| Some(hold.money(units).encode());
+    let kind = match event.kind {
+        HoldEventType::Created => Type::Created,
+        HoldEventType::Captured => Type::Captured,
+        HoldEventType::Released => Type::Released,
+        HoldEventType::Extended => Type::Extended,
+        HoldEventType::Increased => Type::Increased,
+        HoldEventType::Expired => Type::Expired,
     };
-    wire::Block {
-        effect: effect.into(),
-        amount: block.amount.map(|units| account.money(units).encode()),
-        start_time: block.start.map(Timestamp::encode),
-        end_time: block.end.map(Timestamp::encode),
-        reason_code: block.reason_code.clone(),
+    wire::HoldEvent {
+        seq: event.seq,
+        r#type: kind.into(),
+        amount: money(event.amount),
+        remaining: money(event.remaining),
+        transaction: event.transaction.map(TransactionId::name).unwrap_or_default(),
+        expire_time: event.expire_time.map(Timestamp::encode),
+        record_time: Some(event.record_time.encode()),
     }
 }

@@ -5,15 +5,19 @@ use prost::Message as _;
 use shared::field::{self, At as _, Decoded, invalid, required};
 use shared::grpc::Call;
 use shared::lane::Priority;
+use shared::money::Currencies;
 use shared::problem::{Problem, Reason};
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 use wire::batch_item::Operation;
 use wire::batch_result::Result as ItemResult;
 
-use super::post::{Done, Post, post};
-use super::{Rpc, create_transaction, create_transfer, encode};
-use crate::domain::NewTransaction;
+use super::orders::{Asked, Method, submit};
+use super::{
+    Rpc, capture_hold, create_hold, create_transaction, create_transfer, draft, encode,
+    release_hold, reverse_transaction,
+};
+use crate::domain::{Made, Order};
 
 /// Items that one batch may have.
 const ITEMS_MAX: usize = 1_000;
@@ -53,7 +57,8 @@ fn check_sizes(items: &[wire::BatchItem]) -> Decoded<()> {
         Some(Operation::Transaction(request)) => {
             request.transaction.as_ref().map_or(0, |transaction| transaction.entries.len())
         }
-        Some(Operation::Transfer(_)) => 2,
+        Some(Operation::Capture(request)) => request.entries.len().max(2),
+        Some(_) => 2,
         None => 0,
     };
     let entries: usize = items.iter().map(entries).sum();
@@ -80,26 +85,36 @@ async fn independent(
         let sentence = "must be empty: in INDEPENDENT each item has its own";
         return Err(invalid(sentence).in_field("request_id"));
     }
+    let group_id = draft::group_id(request.group_id).at("group_id")?;
     let validate_only = request.validate_only;
-    let items = request.items.into_iter().map(|item| async move {
-        let (asked, is_transfer) = decode(item, priority)?;
-        let asked = Post { validate_only: asked.validate_only || validate_only, ..asked };
-        let done = post(rpc, call, asked).await;
-        if is_transfer { done.map_err(create_transfer::own_fields) } else { done }
+    let items = request.items.into_iter().map(|item| {
+        let group_id = &group_id;
+        async move {
+            let read = |known: &Currencies| decode(item.clone(), priority, known);
+            let mut asked = rpc.currencies.decode(call, read).await?;
+            asked.validate_only |= validate_only;
+            group(&mut asked.orders, group_id.as_ref());
+            submit(rpc, call, asked).await
+        }
     });
-    let results = join_all(items).await.into_iter().map(|done| match done {
-        Ok(done) => encode_done(done),
+    let results = join_all(items).await.into_iter().flat_map(|done| match done {
+        Ok(done) => {
+            let replayed = done.replayed;
+            done.made.into_iter().map(|made| encode_made(made, replayed, call)).collect()
+        }
         Err(problem) => vec![encode_error(problem)],
     });
-    Ok(Response::new(wire::ExecuteBatchResponse { results: results.flatten().collect() }))
+    Ok(Response::new(wire::ExecuteBatchResponse { results: results.collect() }))
 }
 
-fn decode(item: wire::BatchItem, priority: Priority) -> Decoded<(Post, bool)> {
+fn decode(item: wire::BatchItem, priority: Priority, known: &Currencies) -> Decoded<Asked> {
     match required(item.operation).at("operation")? {
-        Operation::Transaction(request) => {
-            Ok((create_transaction::decode(request, priority)?, false))
-        }
-        Operation::Transfer(request) => Ok((create_transfer::decode(request, priority)?, true)),
+        Operation::Transaction(request) => create_transaction::decode(request, priority, known),
+        Operation::Transfer(request) => create_transfer::decode(request, priority, known),
+        Operation::Hold(request) => create_hold::decode(request, priority, known),
+        Operation::Capture(request) => capture_hold::decode(request, priority, known),
+        Operation::Release(request) => release_hold::decode(&request, priority, known),
+        Operation::Reversal(request) => reverse_transaction::decode(request, priority, known),
     }
 }
 
@@ -110,31 +125,30 @@ async fn all_or_nothing(
     request: wire::ExecuteBatchRequest,
     priority: Priority,
 ) -> Result<Response<wire::ExecuteBatchResponse>, Problem> {
-    let request_id = match request.validate_only {
+    let validate_only = request.validate_only;
+    let request_id = match validate_only {
         true => field::request_id(request.request_id).at("request_id")?.unwrap_or_default(),
         false => field::required_request_id(request.request_id).at("request_id")?,
     };
-    let transfers: Vec<bool> = request
-        .items
-        .iter()
-        .map(|item| matches!(item.operation, Some(Operation::Transfer(_))))
-        .collect();
-    let items = request.items.into_iter().enumerate();
-    let transactions: Vec<NewTransaction> = items
-        .map(|(index, item)| decode_part(item).at_index("items", index))
-        .collect::<Decoded<_>>()?;
-    let validate_only = request.validate_only;
-    let asked = Post { transactions, batch: true, request_id, validate_only, priority };
-    let done = post(rpc, call, asked).await.map_err(|problem| in_item(problem, &transfers))?;
-    let replayed = done.replayed;
-    let response = wire::ExecuteBatchResponse { results: encode_done(done) };
-    Ok(match replayed {
+    let group_id = draft::group_id(request.group_id).at("group_id")?;
+    let items = request.items;
+    let read = |known: &Currencies| {
+        let items = items.iter().cloned().enumerate();
+        items.map(|(index, item)| decode_part(item, known).at_index("items", index)).collect()
+    };
+    let mut orders: Vec<(Method, Order)> = rpc.currencies.decode(call, read).await?;
+    group(&mut orders, group_id.as_ref());
+    let asked = Asked { orders, is_batch: true, request_id, validate_only, priority };
+    let done = submit(rpc, call, asked).await?;
+    let made = done.made.into_iter().map(|made| encode_made(made, done.replayed, call));
+    let response = wire::ExecuteBatchResponse { results: made.collect() };
+    Ok(match done.replayed {
         true => shared::grpc::call::replayed(response),
         false => Response::new(response),
     })
 }
 
-fn decode_part(item: wire::BatchItem) -> Decoded<NewTransaction> {
+fn decode_part(item: wire::BatchItem, known: &Currencies) -> Decoded<(Method, Order)> {
     let alone = |request_id: &str, validate_only: bool| {
         if !request_id.is_empty() {
             return Err(invalid("must be empty: the batch has one")).at("request_id");
@@ -144,39 +158,53 @@ fn decode_part(item: wire::BatchItem) -> Decoded<NewTransaction> {
         }
         Ok(())
     };
-    match required(item.operation).at("operation")? {
-        Operation::Transaction(request) => alone(&request.request_id, request.validate_only)
-            .and_then(|()| create_transaction::transaction(request))
-            .at("transaction"),
-        Operation::Transfer(request) => alone(&request.request_id, request.validate_only)
-            .and_then(|()| create_transfer::transaction(request))
-            .at("transfer"),
-    }
-}
-
-/// A refusal of one item, with its field as the batch has it.
-fn in_item(mut problem: Problem, transfers: &[bool]) -> Problem {
-    let item = problem.figures.get("item").and_then(|item| item.parse::<usize>().ok());
-    let Some(item) = item else { return problem };
-    let is_transfer = transfers.get(item) == Some(&true);
-    if problem.field.is_none() {
-        return problem;
-    }
-    let kind = if is_transfer { "transfer" } else { "transaction" };
-    if is_transfer {
-        problem = create_transfer::own_fields(problem);
-    }
-    problem.field = problem.field.map(|field| format!("items[{item}].{kind}.{field}"));
-    problem
-}
-
-fn encode_done(done: Done) -> Vec<wire::BatchResult> {
-    let replayed = done.replayed;
-    let encode = |stored| wire::BatchResult {
-        result: Some(ItemResult::Transaction(encode::transaction(stored))),
-        replayed,
+    let (method, order) = match required(item.operation).at("operation")? {
+        Operation::Transaction(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            let order = alone.and_then(|()| create_transaction::order(request, known));
+            (Method::CreateTransaction, order)
+        }
+        Operation::Transfer(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            let order = alone.and_then(|()| create_transfer::order(request, known));
+            (Method::CreateTransfer, order)
+        }
+        Operation::Hold(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            (Method::CreateHold, alone.and_then(|()| create_hold::order(request, known)))
+        }
+        Operation::Capture(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            (Method::CaptureHold, alone.and_then(|()| capture_hold::order(request, known)))
+        }
+        Operation::Release(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            (Method::ReleaseHold, alone.and_then(|()| release_hold::order(&request, known)))
+        }
+        Operation::Reversal(request) => {
+            let alone = alone(&request.request_id, request.validate_only);
+            let order = alone.and_then(|()| reverse_transaction::order(request, known));
+            (Method::ReverseTransaction, order)
+        }
     };
-    done.transactions.into_iter().map(encode).collect()
+    Ok((method, order.at(method.item_field())?))
+}
+
+/// Puts the transactions that name no group into that of the batch.
+fn group(orders: &mut [(Method, Order)], id: Option<&String>) {
+    let Some(id) = id else { return };
+    for draft in orders.iter_mut().filter_map(|(_, order)| order.draft_mut()) {
+        draft.group_id.get_or_insert_with(|| id.clone());
+    }
+}
+
+fn encode_made(made: Made, replayed: bool, call: &Call) -> wire::BatchResult {
+    let result = match made {
+        Made::Transaction(posted) => ItemResult::Transaction(encode::transaction(posted, call)),
+        Made::Hold(hold) => ItemResult::Hold(encode::hold(hold)),
+        Made::Capture(hold, posted) => ItemResult::Capture(encode::capture(hold, posted, call)),
+    };
+    wire::BatchResult { result: Some(result), replayed }
 }
 
 /// The status that a call of its own would have got.

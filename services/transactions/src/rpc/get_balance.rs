@@ -7,7 +7,6 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode};
 use crate::domain::AccountId;
-use crate::store::ledger_accounts;
 
 pub(super) async fn call(
     rpc: &Rpc,
@@ -15,10 +14,6 @@ pub(super) async fn call(
 ) -> Result<Response<wire::Balance>, Status> {
     let call = Call::of(&request)?;
     let id = AccountId::parse_name(&request.get_ref().account).at("account")?;
-    let tenant = call.tenant_id()?;
-    let read = rpc
-        .db
-        .read("get_balance", call.scope(), move |conn| ledger_accounts::select(conn, tenant, id));
-    let account = read.await?.ok_or_else(|| id.not_found())?;
+    let account = rpc.account(&call, id).await?;
     Ok(Response::new(encode::balance(&account, rpc.clock.now())))
 }

@@ -1,30 +1,58 @@
 //! The RPCs: one file each, made of decode, handle and encode.
 
+mod batch_get_balances;
+mod capture_hold;
+mod close_ledger_account;
+mod create_hold;
 mod create_transaction;
 mod create_transfer;
+mod currencies;
 mod decode;
+mod draft;
 mod encode;
 mod execute_batch;
+mod explain_balance;
+mod extend_hold;
 mod get_balance;
+mod get_currency;
+mod get_hold;
+mod get_ledger_account;
 mod get_transaction;
+mod increase_hold;
 mod introduce;
-mod post;
+mod list_currencies;
+mod list_entries;
+mod list_holds;
+mod list_ledger_accounts;
+mod list_transactions;
+mod orders;
+mod register_currency;
 mod register_ledger_account;
+mod release_hold;
+mod replay;
+mod reverse_transaction;
 mod set_ledger_controls;
 
 use shared::clock::Clock;
 use shared::db::Db;
+use shared::grpc::Call;
 use shared::lane::Lane;
+use shared::problem::Problem;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use wire::balance_service_server::{BalanceService, BalanceServiceServer};
+use wire::currency_service_server::{CurrencyService, CurrencyServiceServer};
+use wire::hold_service_server::{HoldService, HoldServiceServer};
 use wire::ledger_service_server::{LedgerService, LedgerServiceServer};
 use wire::transaction_service_server::{TransactionService, TransactionServiceServer};
 
 use crate::clients::Accounts;
+use crate::domain::{AccountId, LedgerAccount};
 use crate::engine::Engine;
+use crate::store::ledger_accounts;
 
+pub(crate) use currencies::Currencies;
 pub(crate) use decode::account as decode_account;
 
 /// What the RPCs work with.
@@ -33,13 +61,27 @@ pub(crate) struct Rpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) lane: Lane<Engine>,
+    /// The currencies that requests may name.
+    pub(crate) currencies: Currencies,
     /// Who is asked about unknown accounts; nobody where the ledger is used alone.
     pub(crate) accounts: Option<Accounts>,
+    /// The most bytes of a message.
+    pub(crate) message_bytes_max: usize,
 }
 
 impl Rpc {
-    /// The services, each with the limit of a message in bytes.
-    pub(crate) fn routes(self, limit: usize) -> Routes {
+    /// An account of the caller's tenant as it stands now, or `RESOURCE_NOT_FOUND`.
+    async fn account(&self, call: &Call, id: AccountId) -> Result<LedgerAccount, Problem> {
+        let (tenant, now) = (call.tenant_id()?, self.clock.now());
+        let read = self.db.read("get_ledger_account", call.scope(), move |conn| {
+            ledger_accounts::select_now(conn, tenant, &[id].into(), now)
+        });
+        read.await?.remove(&id).ok_or_else(|| id.not_found())
+    }
+
+    /// The services as routes.
+    pub(crate) fn routes(self) -> Routes {
+        let limit = self.message_bytes_max;
         Routes::default()
             .add_service(
                 TransactionServiceServer::new(self.clone())
@@ -52,7 +94,17 @@ impl Rpc {
                     .max_encoding_message_size(limit),
             )
             .add_service(
-                BalanceServiceServer::new(self)
+                BalanceServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
+            .add_service(
+                HoldServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
+            .add_service(
+                CurrencyServiceServer::new(self)
                     .max_decoding_message_size(limit)
                     .max_encoding_message_size(limit),
             )
@@ -88,6 +140,20 @@ impl TransactionService for Rpc {
     ) -> Result<Response<wire::Transaction>, Status> {
         get_transaction::call(self, request).await
     }
+
+    async fn reverse_transaction(
+        &self,
+        request: Request<wire::ReverseTransactionRequest>,
+    ) -> Result<Response<wire::Transaction>, Status> {
+        reverse_transaction::call(self, request).await
+    }
+
+    async fn list_transactions(
+        &self,
+        request: Request<wire::ListTransactionsRequest>,
+    ) -> Result<Response<wire::ListTransactionsResponse>, Status> {
+        list_transactions::call(self, request).await
+    }
 }
 
 #[tonic::async_trait]
@@ -105,6 +171,27 @@ impl LedgerService for Rpc {
     ) -> Result<Response<wire::LedgerAccount>, Status> {
         set_ledger_controls::call(self, request).await
     }
+
+    async fn get_ledger_account(
+        &self,
+        request: Request<wire::GetLedgerAccountRequest>,
+    ) -> Result<Response<wire::LedgerAccount>, Status> {
+        get_ledger_account::call(self, request).await
+    }
+
+    async fn list_ledger_accounts(
+        &self,
+        request: Request<wire::ListLedgerAccountsRequest>,
+    ) -> Result<Response<wire::ListLedgerAccountsResponse>, Status> {
+        list_ledger_accounts::call(self, request).await
+    }
+
+    async fn close_ledger_account(
+        &self,
+        request: Request<wire::CloseLedgerAccountRequest>,
+    ) -> Result<Response<wire::LedgerAccount>, Status> {
+        close_ledger_account::call(self, request).await
+    }
 }
 
 #[tonic::async_trait]
@@ -114,5 +201,102 @@ impl BalanceService for Rpc {
         request: Request<wire::GetBalanceRequest>,
     ) -> Result<Response<wire::Balance>, Status> {
         get_balance::call(self, request).await
+    }
+
+    async fn batch_get_balances(
+        &self,
+        request: Request<wire::BatchGetBalancesRequest>,
+    ) -> Result<Response<wire::BatchGetBalancesResponse>, Status> {
+        batch_get_balances::call(self, request).await
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<wire::ListEntriesRequest>,
+    ) -> Result<Response<wire::ListEntriesResponse>, Status> {
+        list_entries::call(self, request).await
+    }
+
+    async fn explain_balance(
+        &self,
+        request: Request<wire::ExplainBalanceRequest>,
+    ) -> Result<Response<wire::BalanceExplanation>, Status> {
+        explain_balance::call(self, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl HoldService for Rpc {
+    async fn create_hold(
+        &self,
+        request: Request<wire::CreateHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        create_hold::call(self, request).await
+    }
+
+    async fn capture_hold(
+        &self,
+        request: Request<wire::CaptureHoldRequest>,
+    ) -> Result<Response<wire::CaptureHoldResponse>, Status> {
+        capture_hold::call(self, request).await
+    }
+
+    async fn release_hold(
+        &self,
+        request: Request<wire::ReleaseHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        release_hold::call(self, request).await
+    }
+
+    async fn extend_hold(
+        &self,
+        request: Request<wire::ExtendHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        extend_hold::call(self, request).await
+    }
+
+    async fn increase_hold(
+        &self,
+        request: Request<wire::IncreaseHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        increase_hold::call(self, request).await
+    }
+
+    async fn get_hold(
+        &self,
+        request: Request<wire::GetHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        get_hold::call(self, request).await
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<wire::ListHoldsRequest>,
+    ) -> Result<Response<wire::ListHoldsResponse>, Status> {
+        list_holds::call(self, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl CurrencyService for Rpc {
+    async fn register_currency(
+        &self,
+        request: Request<wire::RegisterCurrencyRequest>,
+    ) -> Result<Response<wire::Currency>, Status> {
+        register_currency::call(self, request).await
+    }
+
+    async fn get_currency(
+        &self,
+        request: Request<wire::GetCurrencyRequest>,
+    ) -> Result<Response<wire::Currency>, Status> {
+        get_currency::call(self, request).await
+    }
+
+    async fn list_currencies(
+        &self,
+        request: Request<wire::ListCurrenciesRequest>,
+    ) -> Result<Response<wire::ListCurrenciesResponse>, Status> {
+        list_currencies::call(self, request).await
     }
 }

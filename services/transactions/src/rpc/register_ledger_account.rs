@@ -1,15 +1,18 @@
 //! `LedgerService.RegisterLedgerAccount`.
 
+use diesel::PgConnection;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::replayed;
+use shared::ids::TenantId;
+use shared::money::{Currencies, Currency};
 use shared::outcome::{Once, once};
 use shared::problem::Problem;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, decode, encode};
-use crate::domain::{AccountId, Controls, LedgerAccount, NewAccount, SOURCES_MAX};
+use crate::domain::{AccountId, Controls, LedgerAccount, NewAccount, Refusal, SOURCES_MAX};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -20,7 +23,9 @@ pub(super) async fn call(
     request: Request<wire::RegisterLedgerAccountRequest>,
 ) -> Result<Response<wire::LedgerAccount>, Status> {
     let call = Call::of(&request)?;
-    let register = decode(request.into_inner())?;
+    let request = request.into_inner();
+    let read = |known: &Currencies| decode(request.clone(), known);
+    let register = rpc.currencies.decode(&call, read).await?;
     Ok(handle(rpc, &call, register).await?)
 }
 
@@ -32,32 +37,33 @@ struct Register {
     validate_only: bool,
 }
 
-fn decode(request: wire::RegisterLedgerAccountRequest) -> Decoded<Register> {
+fn decode(request: wire::RegisterLedgerAccountRequest, known: &Currencies) -> Decoded<Register> {
     let account = field::required(request.account).at("account")?;
     let chosen = AccountId::parse_chosen(&request.account_id).at("account_id")?;
-    let controls = first_controls(request.controls, &account.currency)?;
     let id = chosen.unwrap_or_else(AccountId::generate);
-    let class = account.class();
-    let (currency, gl_code) = (account.currency, account.gl_code);
+    let mut account = decode::account(id, account, Vec::new(), known).at("account")?;
+    account.controls = first_controls(request.controls, account.currency, known)?;
     Ok(Register {
         chosen,
-        account: decode::account(id, &currency, class, gl_code, account.overdraft, controls)
-            .at("account")?,
+        account,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
     })
 }
 
 /// One full state for each source: of two, one could never be replaced.
-fn first_controls(wire: Vec<wire::Controls>, currency: &str) -> Decoded<Vec<Controls>> {
+fn first_controls(
+    wire: Vec<wire::Controls>,
+    currency: Currency,
+    known: &Currencies,
+) -> Decoded<Vec<Controls>> {
     if wire.len() > SOURCES_MAX {
         return Err(invalid(format!("must be of at most {SOURCES_MAX} sources"))).at("controls");
     }
     let mut all = Vec::with_capacity(wire.len());
     for (index, wire) in wire.into_iter().enumerate() {
-        let found = decode::currencies(&wire);
-        let controls = decode::controls(wire)
-            .and_then(|controls| decode::in_currency(&found, currency).map(|()| controls))
+        let controls = decode::controls(wire, known)
+            .and_then(|(controls, found)| decode::in_currency(&found, currency).map(|()| controls))
             .at_index("controls", index)?;
         if all.iter().any(|other: &Controls| other.source == controls.source) {
             let repeated = invalid("must not be given twice");
@@ -86,12 +92,13 @@ async fn handle(
     let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
     let request = register.request_id.map(request).transpose()?;
     let asked = register.account;
-    let write = move |conn: &mut diesel::PgConnection| {
+    let write = move |conn: &mut PgConnection| {
+        check_parent(conn, tenant, &account)?;
         if ledger_accounts::insert(conn, tenant, &account)? {
             return Ok(account.clone());
         }
         let found = ledger_accounts::select(conn, tenant, id)?;
-        same(&asked, found.ok_or_else(|| Error::IdTaken(id.name()))?)
+        same(&asked, found.ok_or_else(|| taken(id))?)
     };
     let done = once(&rpc.db, "register_ledger_account", call.scope(), request, id.name(), write);
     match done.await? {
@@ -114,9 +121,28 @@ async fn find(rpc: &Rpc, call: &Call, id: AccountId) -> Result<Option<LedgerAcco
 
 /// An account that is registered again as it is. What may change later is not compared.
 fn same(asked: &NewAccount, found: LedgerAccount) -> Result<LedgerAccount, Error> {
-    if found.currency == asked.currency && found.class == asked.class {
-        Ok(found)
-    } else {
-        Err(Error::IdTaken(found.id.name()))
+    let is_same = found.currency == asked.currency
+        && found.class == asked.class
+        && found.customer == asked.customer
+        && found.parent == asked.parent;
+    if is_same { Ok(found) } else { Err(taken(found.id)) }
+}
+
+fn taken(id: AccountId) -> Error {
+    Error::Refused(Refusal::IdTaken(id.name()))
+}
+
+/// A parent is there, and rolls up the same things.
+fn check_parent(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &LedgerAccount,
+) -> Result<(), Error> {
+    let Some(id) = account.parent else { return Ok(()) };
+    let parent = ledger_accounts::select(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
+    if (parent.currency, parent.class) == (account.currency, account.class) {
+        return Ok(());
     }
+    let problem = invalid("must be an account of the same currency and class");
+    Err(Error::Problem(problem.in_field("account.parent")))
 }

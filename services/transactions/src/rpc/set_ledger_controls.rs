@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::replayed;
+use shared::money::{Currencies, Currency};
 use shared::outcome::{Once, once};
 use shared::problem::Problem;
 use shared::time::Timestamp;
@@ -25,7 +26,9 @@ pub(super) async fn call(
     request: Request<wire::SetLedgerControlsRequest>,
 ) -> Result<Response<wire::LedgerAccount>, Status> {
     let call = Call::of(&request)?;
-    let asked = decode(request.into_inner())?;
+    let request = request.into_inner();
+    let read = |known: &Currencies| decode(request.clone(), known);
+    let asked = rpc.currencies.decode(&call, read).await?;
     Ok(handle(rpc, &call, asked).await?)
 }
 
@@ -33,21 +36,21 @@ pub(super) async fn call(
 struct SetControls {
     id: AccountId,
     controls: Controls,
-    /// The currencies of the amounts, by the index of their block.
-    currencies: Vec<(usize, String)>,
+    /// The currencies of the amounts, by their fields.
+    currencies: Vec<(String, Currency)>,
     #[serde(skip)]
     request_id: Option<String>,
     #[serde(skip)]
     validate_only: bool,
 }
 
-fn decode(request: wire::SetLedgerControlsRequest) -> Decoded<SetControls> {
+fn decode(request: wire::SetLedgerControlsRequest, known: &Currencies) -> Decoded<SetControls> {
     let id = AccountId::parse_name(&request.name).at("name")?;
     let controls = field::required(request.controls).at("controls")?;
-    let currencies = decode::currencies(&controls);
+    let (controls, currencies) = decode::controls(controls, known).at("controls")?;
     Ok(SetControls {
         id,
-        controls: decode::controls(controls).at("controls")?,
+        controls,
         currencies,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
@@ -85,10 +88,7 @@ async fn handle(
     match done.await? {
         Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
         Once::Replayed(_) => {
-            let read = rpc.db.read("get_ledger_account", call.scope(), move |conn| {
-                ledger_accounts::select(conn, tenant, id)
-            });
-            let account = read.await?.ok_or_else(|| id.not_found())?;
+            let account = rpc.account(call, id).await?;
             Ok(replayed(encode::ledger_account(&account, now)))
         }
     }
@@ -100,7 +100,7 @@ fn replace(
     asked: &SetControls,
     now: Timestamp,
 ) -> Result<(LedgerAccount, bool), Error> {
-    decode::in_currency(&asked.currencies, account.currency.code())
+    decode::in_currency(&asked.currencies, account.currency)
         .at("controls")
         .map_err(|problem| problem.figure("account", account.id))?;
     let is_new = account.controls.iter().all(|other| other.source != asked.controls.source);
@@ -111,11 +111,7 @@ fn replace(
     let changed = merge(&mut account.controls, asked.controls.clone());
     if changed {
         account.version += 1;
-        account.record_time = now.max(next(account.record_time));
+        account.record_time = now.max(account.record_time.next());
     }
     Ok((account, changed))
-}
-
-fn next(time: Timestamp) -> Timestamp {
-    Timestamp::from_micros(time.micros() + 1)
 }

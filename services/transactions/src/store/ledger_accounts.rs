@@ -7,10 +7,13 @@ use diesel::sql_types::{Array, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
-use shared::time::Timestamp;
+use shared::time::{Day, Timestamp};
 
+use super::holds;
 use super::schema::ledger_accounts;
-use crate::domain::{AccountClass, AccountId, Controls, LedgerAccount, Overdraft};
+use crate::domain::{
+    AccountClass, AccountId, Controls, CustomerId, DayTotal, LedgerAccount, Overdraft,
+};
 use crate::error::Error;
 
 #[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]
@@ -31,6 +34,14 @@ struct Row {
     controls: Option<String>,
     create_time: Timestamp,
     record_time: Timestamp,
+    customer_id: Option<CustomerId>,
+    parent_id: Option<AccountId>,
+    close_time: Option<Timestamp>,
+    next_expiry: Option<Timestamp>,
+    excess: Units,
+    day: Option<Day>,
+    day_debits: Units,
+    day_credits: Units,
 }
 
 impl Row {
@@ -54,6 +65,14 @@ impl Row {
             controls: controls_column(&account.controls),
             create_time: account.create_time,
             record_time: account.record_time,
+            customer_id: account.customer,
+            parent_id: account.parent,
+            close_time: account.close_time,
+            next_expiry: account.next_expiry,
+            excess: account.excess,
+            day: account.day.map(|day| day.booking),
+            day_debits: account.day.map_or(Units::ZERO, |day| day.debits),
+            day_credits: account.day.map_or(Units::ZERO, |day| day.credits),
         }
     }
 }
@@ -79,6 +98,17 @@ impl TryFrom<Row> for LedgerAccount {
             version: row.version,
             create_time: row.create_time,
             record_time: row.record_time,
+            customer: row.customer_id,
+            parent: row.parent_id,
+            close_time: row.close_time,
+            next_expiry: row.next_expiry,
+            excess: row.excess,
+            day: row.day.map(|day| DayTotal {
+                booking: day,
+                value: day,
+                debits: row.day_debits,
+                credits: row.day_credits,
+            }),
         })
     }
 }
@@ -146,6 +176,25 @@ pub(crate) fn select_all(
     by_id(rows)
 }
 
+/// Reads accounts as they stand at a time: holds that have expired keep nothing back, whether or not
+/// anybody has recorded that. Unknown ids are left out.
+pub(crate) fn select_now(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<AccountId>,
+    now: Timestamp,
+) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
+    let mut accounts = select_all(conn, tenant, ids)?;
+    let due = accounts.values().filter(|a| a.next_expiry.is_some_and(|time| time <= now));
+    let due: Vec<AccountId> = due.map(|account| account.id).collect();
+    for (id, expired) in holds::expired_amounts(conn, tenant, due, now)? {
+        if let Some(account) = accounts.get_mut(&id) {
+            account.held = account.held.checked_sub(expired).unwrap_or_default();
+        }
+    }
+    Ok(accounts)
+}
+
 /// Locks accounts and reads them, in the order of their ids, which is the house's lock order. What
 /// is read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown
 /// ids are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
@@ -159,7 +208,8 @@ pub(crate) fn lock(
         SELECT a.* FROM unnest($2) AS n (id), LATERAL ( \
             SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
                 posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
-                record_time \
+                record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
+                day_debits, day_credits \
             FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id FOR NO KEY UPDATE) a";
     let ids: Vec<AccountId> = ids.iter().copied().collect();
     let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
@@ -180,6 +230,22 @@ pub(crate) fn update_controls(
     diesel::update(ledger_accounts::table.find((tenant, account.id)))
         .set((
             ledger_accounts::controls.eq(controls_column(&account.controls)),
+            ledger_accounts::version.eq(account.version),
+            ledger_accounts::record_time.eq(account.record_time),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Writes the close of a locked account back.
+pub(crate) fn close(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &LedgerAccount,
+) -> QueryResult<()> {
+    diesel::update(ledger_accounts::table.find((tenant, account.id)))
+        .set((
+            ledger_accounts::close_time.eq(account.close_time),
             ledger_accounts::version.eq(account.version),
             ledger_accounts::record_time.eq(account.record_time),
         ))

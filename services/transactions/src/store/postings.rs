@@ -1,5 +1,5 @@
-//! What a batch of postings adds: headers, entries and balances in one statement; texts and labels
-//! where there are any.
+//! What a batch of postings adds: headers, entries, balances and the change itself in one statement;
+//! what only some postings have where there is any.
 
 use diesel::prelude::*;
 use diesel::sql_types::{
@@ -7,21 +7,26 @@ use diesel::sql_types::{
 };
 use shared::db::statement;
 use shared::ids::TenantId;
+use shared::time::Timestamp;
 
-use super::transactions::{DESCRIPTION, StoredTransaction, direction_column};
-use crate::domain::{LedgerAccount, PostedEntry, TransactionId};
+use super::transactions::direction_column;
+use super::{column, links, texts};
+use crate::domain::{LedgerAccount, PostedEntry, PostedTransaction};
 
 /// Writes transactions and the accounts as they leave them. A transaction id that is in use is a
 /// unique violation.
 pub(crate) fn write(
     conn: &mut PgConnection,
     tenant: TenantId,
-    transactions: &[&StoredTransaction],
+    transactions: &[&PostedTransaction],
     accounts: &[&LedgerAccount],
+    now: Timestamp,
 ) -> QueryResult<()> {
-    write_books(conn, tenant, transactions, accounts)?;
-    write_texts(conn, tenant, transactions)?;
-    write_labels(conn, tenant, transactions)
+    write_books(conn, tenant, transactions, accounts, now)?;
+    texts::write_texts(conn, tenant, transactions)?;
+    texts::write_labels(conn, tenant, transactions)?;
+    links::write_links(conn, tenant, transactions)?;
+    links::write_evidence(conn, tenant, transactions)
 }
 
 /// The rows of the accounts are locked, so each stays where one look-up finds it: a join with the
@@ -29,130 +34,93 @@ pub(crate) fn write(
 const BOOKS: &str = ", \
     headers AS ( \
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
-            booking_date, batch_id, batch_index) \
-        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS n), \
+            booking_date, batch_id, batch_index, overrides, reverses, hold_id, group_id) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n), \
     lines AS ( \
         INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
-            direction, amount, currency, posted_after, available_after, version_after) \
-        SELECT $1, n.* FROM unnest($10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
-            AS n) \
+            direction, amount, currency, posted_after, available_after, version_after, \
+            value_date) \
+        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) AS n), \
+    change AS ( \
+        INSERT INTO changes (tenant_id, id, kind, ids, create_time) \
+        SELECT $1, $37, 'transaction.posted', $2, $38 WHERE cardinality($2) > 0) \
     UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
-        entry_seq = n.entry_seq, version = n.version, record_time = n.record_time \
+        held = n.held, entry_seq = n.entry_seq, version = n.version, \
+        record_time = n.record_time, next_expiry = n.next_expiry, excess = n.excess, \
+        day = n.day, day_debits = n.day_debits, day_credits = n.day_credits \
     FROM (SELECT n.*, \
               (SELECT ctid FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id) AS place \
-          FROM unnest($20, $21, $22, $23, $24, $25) \
-              AS n (id, debits, credits, entry_seq, version, record_time) OFFSET 0) n \
+          FROM unnest($25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36) \
+              AS n (id, debits, credits, held, entry_seq, version, record_time, next_expiry, \
+                    excess, day, day_debits, day_credits) OFFSET 0) n \
     WHERE a.tenant_id = $1 AND a.id = n.id AND a.ctid = n.place";
+
+/// An entry with its transaction and its place there.
+type Line<'a> = (&'a PostedTransaction, i32, &'a PostedEntry);
 
 fn write_books(
     conn: &mut PgConnection,
     tenant: TenantId,
-    transactions: &[&StoredTransaction],
+    transactions: &[&PostedTransaction],
     accounts: &[&LedgerAccount],
+    now: Timestamp,
 ) -> QueryResult<()> {
-    type Line<'a> = (TransactionId, i32, &'a PostedEntry);
-    fn header<T>(all: &[&StoredTransaction], value: impl Fn(&StoredTransaction) -> T) -> Vec<T> {
-        all.iter().map(|transaction| value(transaction)).collect()
-    }
-    fn line<T>(all: &[Line<'_>], value: impl Fn(&Line<'_>) -> T) -> Vec<T> {
-        all.iter().map(value).collect()
-    }
-    fn balance<T>(all: &[&LedgerAccount], value: impl Fn(&LedgerAccount) -> T) -> Vec<T> {
-        all.iter().map(|account| value(account)).collect()
-    }
     let lines: Vec<Line<'_>> = transactions
         .iter()
-        .flat_map(|t| (0..).zip(&t.entries).map(|(index, entry)| (t.id, index, entry)))
+        .flat_map(|t| (0..).zip(&t.entries).map(|(index, entry)| (*t, index, entry)))
         .collect();
-    let count = |t: &StoredTransaction| i32::try_from(t.entries.len()).unwrap_or(i32::MAX);
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        header(transactions, |t| t.id).into_sql::<Array<Uuid>>(),
-        header(transactions, |t| t.kind.clone()).into_sql::<Array<Text>>(),
-        header(transactions, count).into_sql::<Array<Integer>>(),
-        header(transactions, |t| t.effective_time).into_sql::<Array<Timestamptz>>(),
-        header(transactions, |t| t.record_time).into_sql::<Array<Timestamptz>>(),
-        header(transactions, |t| t.booking_date).into_sql::<Array<Date>>(),
-        header(transactions, |t| t.batch.map(|batch| batch.0)).into_sql::<Array<Nullable<Uuid>>>(),
-        header(transactions, |t| t.batch.map(|batch| batch.1))
-            .into_sql::<Array<Nullable<Integer>>>(),
-        line(&lines, |l| l.0).into_sql::<Array<Uuid>>(),
-        line(&lines, |l| l.1).into_sql::<Array<Integer>>(),
-        line(&lines, |l| l.2.entry.account).into_sql::<Array<Uuid>>(),
-        line(&lines, |l| l.2.entry_seq).into_sql::<Array<BigInt>>(),
-        line(&lines, |l| direction_column(l.2.entry.direction)).into_sql::<Array<SmallInt>>(),
-        line(&lines, |l| l.2.entry.amount.units).into_sql::<Array<Numeric>>(),
-        line(&lines, |l| l.2.entry.amount.currency.code().to_owned()).into_sql::<Array<Text>>(),
-        line(&lines, |l| l.2.posted_after).into_sql::<Array<Numeric>>(),
-        line(&lines, |l| l.2.available_after).into_sql::<Array<Nullable<Numeric>>>(),
-        line(&lines, |l| l.2.version_after).into_sql::<Array<BigInt>>(),
-        balance(accounts, |a| a.id).into_sql::<Array<Uuid>>(),
-        balance(accounts, |a| a.posted_debits).into_sql::<Array<Numeric>>(),
-        balance(accounts, |a| a.posted_credits).into_sql::<Array<Numeric>>(),
-        balance(accounts, |a| a.entry_seq).into_sql::<Array<BigInt>>(),
-        balance(accounts, |a| a.version).into_sql::<Array<BigInt>>(),
-        balance(accounts, |a| a.record_time).into_sql::<Array<Timestamptz>>(),
+    let t = transactions;
+    let count = |t: &&PostedTransaction| i32::try_from(t.entries.len()).unwrap_or(i32::MAX);
+    let overrides = |t: &&PostedTransaction| t.force.as_ref().and_then(|f| f.overrides.number());
+    let headers = (
+        column(t, |t| t.id).into_sql::<Array<Uuid>>(),
+        column(t, |t| t.kind.clone()).into_sql::<Array<Text>>(),
+        column(t, count).into_sql::<Array<Integer>>(),
+        column(t, |t| t.effective_time).into_sql::<Array<Timestamptz>>(),
+        column(t, |t| t.record_time).into_sql::<Array<Timestamptz>>(),
+        column(t, |t| t.booking_date).into_sql::<Array<Date>>(),
+        column(t, |t| t.batch.map(|batch| batch.0)).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.batch.map(|batch| batch.1)).into_sql::<Array<Nullable<Integer>>>(),
+        column(t, overrides).into_sql::<Array<Nullable<SmallInt>>>(),
+        column(t, |t| t.reverses).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.hold).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.group_id.clone()).into_sql::<Array<Nullable<Text>>>(),
     );
+    let l = &lines;
+    let code = |l: &Line<'_>| l.2.entry.amount.currency.code().to_owned();
+    let value_date = |l: &Line<'_>| Some(l.0.value_date).filter(|day| *day != l.0.booking_date);
+    let entries = (
+        column(l, |l| l.0.id).into_sql::<Array<Uuid>>(),
+        column(l, |l| l.1).into_sql::<Array<Integer>>(),
+        column(l, |l| l.2.entry.account).into_sql::<Array<Uuid>>(),
+        column(l, |l| l.2.entry_seq).into_sql::<Array<BigInt>>(),
+        column(l, |l| direction_column(l.2.entry.direction)).into_sql::<Array<SmallInt>>(),
+        column(l, |l| l.2.entry.amount.units).into_sql::<Array<Numeric>>(),
+        column(l, code).into_sql::<Array<Text>>(),
+        column(l, |l| l.2.posted_after).into_sql::<Array<Numeric>>(),
+        column(l, |l| l.2.available_after).into_sql::<Array<Nullable<Numeric>>>(),
+        column(l, |l| l.2.version_after).into_sql::<Array<BigInt>>(),
+        column(l, value_date).into_sql::<Array<Nullable<Date>>>(),
+    );
+    let a = accounts;
+    let balances = (
+        column(a, |a| a.id).into_sql::<Array<Uuid>>(),
+        column(a, |a| a.posted_debits).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.posted_credits).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.held).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.entry_seq).into_sql::<Array<BigInt>>(),
+        column(a, |a| a.version).into_sql::<Array<BigInt>>(),
+        column(a, |a| a.record_time).into_sql::<Array<Timestamptz>>(),
+        column(a, |a| a.next_expiry).into_sql::<Array<Nullable<Timestamptz>>>(),
+        column(a, |a| a.excess).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.day.map(|day| day.booking)).into_sql::<Array<Nullable<Date>>>(),
+        column(a, |a| a.day.map(|day| day.debits).unwrap_or_default()).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.day.map(|day| day.credits).unwrap_or_default())
+            .into_sql::<Array<Numeric>>(),
+    );
+    let change = (uuid::Uuid::now_v7().into_sql::<Uuid>(), now.into_sql::<Timestamptz>());
+    let binds = (tenant.into_sql::<Uuid>(), headers, entries, balances, change);
     let updated = statement(BOOKS, binds).execute(conn)?;
     // Every account is locked, so each is there; anything else must not be committed.
     if updated == accounts.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
-}
-
-fn write_texts(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    transactions: &[&StoredTransaction],
-) -> QueryResult<()> {
-    const INSERT: &str = "INSERT INTO texts (tenant_id, transaction_id, entry_index, text) \
-                          SELECT $1, n.* FROM unnest($2, $3, $4) AS n";
-    let (mut ids, mut indexes, mut written) = (Vec::new(), Vec::new(), Vec::new());
-    for transaction in transactions {
-        let memos = transaction.entries.iter().map(|entry| &entry.entry.memo);
-        let texts =
-            std::iter::once((DESCRIPTION, &transaction.description)).chain((0..).zip(memos));
-        for (index, text) in texts.filter(|(_, text)| !text.is_empty()) {
-            ids.push(transaction.id);
-            indexes.push(index);
-            written.push(text.as_str());
-        }
-    }
-    if written.is_empty() {
-        return Ok(());
-    }
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        ids.into_sql::<Array<Uuid>>(),
-        indexes.into_sql::<Array<Integer>>(),
-        written.into_sql::<Array<Text>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
-}
-
-fn write_labels(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    transactions: &[&StoredTransaction],
-) -> QueryResult<()> {
-    const INSERT: &str = "INSERT INTO labels (tenant_id, transaction_id, key, value) \
-                          SELECT $1, n.* FROM unnest($2, $3, $4) AS n";
-    let (mut ids, mut keys, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    for transaction in transactions {
-        for (key, value) in &transaction.labels {
-            ids.push(transaction.id);
-            keys.push(key.as_str());
-            values.push(value.as_str());
-        }
-    }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        ids.into_sql::<Array<Uuid>>(),
-        keys.into_sql::<Array<Text>>(),
-        values.into_sql::<Array<Text>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
 }

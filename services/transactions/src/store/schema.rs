@@ -2,6 +2,27 @@
 //! `UPDATE_SCHEMA=1 cargo test -p transactions schema` writes it anew.
 
 diesel::table! {
+    currencies (tenant_id, code) {
+        tenant_id -> Uuid,
+        code -> Text,
+        decimals -> SmallInt,
+        display_name -> Text,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    day_totals (tenant_id, account_id, booking_date, value_date) {
+        tenant_id -> Uuid,
+        account_id -> Uuid,
+        booking_date -> Date,
+        value_date -> Date,
+        debits -> Numeric,
+        credits -> Numeric,
+    }
+}
+
+diesel::table! {
     entries (tenant_id, transaction_id, entry_index) {
         tenant_id -> Uuid,
         transaction_id -> Uuid,
@@ -14,6 +35,80 @@ diesel::table! {
         posted_after -> Numeric,
         available_after -> Nullable<Numeric>,
         version_after -> BigInt,
+        value_date -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
+    evidence (tenant_id, transaction_id, evidence_index) {
+        tenant_id -> Uuid,
+        transaction_id -> Uuid,
+        evidence_index -> Integer,
+        record_id -> Uuid,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    external_ids (tenant_id, collection, kind, value) {
+        tenant_id -> Uuid,
+        collection -> SmallInt,
+        kind -> Text,
+        value -> Text,
+        holder_id -> Uuid,
+        salt -> Binary,
+        commitment -> Binary,
+    }
+}
+
+diesel::table! {
+    hold_events (tenant_id, hold_id, seq) {
+        tenant_id -> Uuid,
+        hold_id -> Uuid,
+        seq -> Integer,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        amount -> Numeric,
+        remaining_after -> Numeric,
+        transaction_id -> Nullable<Uuid>,
+        expire_time -> Nullable<Timestamptz>,
+        overrides -> Nullable<SmallInt>,
+        record_time -> Timestamptz,
+        batch_id -> Nullable<Uuid>,
+        batch_index -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    hold_texts (tenant_id, hold_id, kind) {
+        tenant_id -> Uuid,
+        hold_id -> Uuid,
+        kind -> SmallInt,
+        text -> Text,
+        salt -> Binary,
+        commitment -> Binary,
+    }
+}
+
+diesel::table! {
+    holds (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        account_id -> Uuid,
+        destination_id -> Nullable<Uuid>,
+        kind -> Text,
+        amount -> Numeric,
+        over_capture -> Numeric,
+        remaining -> Numeric,
+        captured -> Numeric,
+        released -> Numeric,
+        state -> SmallInt,
+        overrides -> Nullable<SmallInt>,
+        expire_time -> Nullable<Timestamptz>,
+        counted -> Nullable<Text>,
+        event_seq -> Integer,
+        create_time -> Timestamptz,
+        record_time -> Timestamptz,
     }
 }
 
@@ -23,6 +118,9 @@ diesel::table! {
         key -> Text,
         value -> Text,
         transaction_id -> Uuid,
+        salt -> Nullable<Binary>,
+        commitment -> Nullable<Binary>,
+        record_time -> Timestamptz,
     }
 }
 
@@ -43,6 +141,48 @@ diesel::table! {
         controls -> Nullable<Text>,
         create_time -> Timestamptz,
         record_time -> Timestamptz,
+        customer_id -> Nullable<Uuid>,
+        parent_id -> Nullable<Uuid>,
+        close_time -> Nullable<Timestamptz>,
+        next_expiry -> Nullable<Timestamptz>,
+        excess -> Numeric,
+        day -> Nullable<Date>,
+        day_debits -> Numeric,
+        day_credits -> Numeric,
+    }
+}
+
+diesel::table! {
+    limit_usages (tenant_id, scope, holder_id, name) {
+        tenant_id -> Uuid,
+        scope -> SmallInt,
+        holder_id -> Uuid,
+        name -> Text,
+        steps -> Text,
+    }
+}
+
+diesel::table! {
+    link_totals (tenant_id, transaction_id, entry_index) {
+        tenant_id -> Uuid,
+        transaction_id -> Uuid,
+        entry_index -> Integer,
+        amount -> Numeric,
+        taken -> Numeric,
+        fees -> Numeric,
+    }
+}
+
+diesel::table! {
+    links (tenant_id, transaction_id, link_index) {
+        tenant_id -> Uuid,
+        transaction_id -> Uuid,
+        link_index -> Integer,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        to_transaction_id -> Uuid,
+        to_entry_index -> Integer,
+        amount -> Numeric,
     }
 }
 
@@ -52,6 +192,8 @@ diesel::table! {
         transaction_id -> Uuid,
         entry_index -> Integer,
         text -> Text,
+        salt -> Nullable<Binary>,
+        commitment -> Nullable<Binary>,
     }
 }
 
@@ -66,7 +208,11 @@ diesel::table! {
         booking_date -> Date,
         batch_id -> Nullable<Uuid>,
         batch_index -> Nullable<Integer>,
+        overrides -> Nullable<SmallInt>,
+        reverses -> Nullable<Uuid>,
+        hold_id -> Nullable<Uuid>,
+        group_id -> Nullable<Text>,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(entries, ledger_accounts,);
+diesel::allow_tables_to_appear_in_same_query!(entries, holds, ledger_accounts, transactions,);

@@ -1,4 +1,4 @@
-//! `transactions`, `entries`, `texts` and `labels`: what was posted, and what was written about it.
+//! `transactions` and `entries`: what was posted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,37 +8,28 @@ use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
 
-use super::schema::{entries, labels, ledger_accounts, texts, transactions};
-use crate::domain::{AccountId, BatchId, Direction, NewEntry, PostedEntry, TransactionId};
+use super::schema::{entries, ledger_accounts, transactions};
+use super::{external_ids, links, texts};
+use crate::domain::{
+    AccountId, BatchId, Collection, Direction, Force, HoldId, NewEntry, Overrides, PostedEntry,
+    PostedTransaction, TransactionId,
+};
 use crate::error::Error;
-
-/// The index under which a transaction's own description is stored among the memos.
-pub(super) const DESCRIPTION: i32 = -1;
-
-/// A transaction that was posted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredTransaction {
-    pub(crate) id: TransactionId,
-    pub(crate) kind: String,
-    pub(crate) entries: Vec<PostedEntry>,
-    pub(crate) description: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) effective_time: Timestamp,
-    pub(crate) record_time: Timestamp,
-    pub(crate) booking_date: Day,
-    /// The batch that it was posted with, all or nothing, and its place there.
-    pub(crate) batch: Option<(BatchId, i32)>,
-}
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = transactions)]
 struct Header {
+    id: TransactionId,
     kind: String,
     effective_time: Timestamp,
     record_time: Timestamp,
     booking_date: Day,
     batch_id: Option<BatchId>,
     batch_index: Option<i32>,
+    overrides: Option<i16>,
+    reverses: Option<TransactionId>,
+    hold_id: Option<HoldId>,
+    group_id: Option<String>,
 }
 
 /// The transactions of a batch, in their order.
@@ -74,37 +65,66 @@ pub(crate) fn select(
     conn: &mut PgConnection,
     tenant: TenantId,
     id: TransactionId,
-) -> Result<Option<StoredTransaction>, Error> {
-    let header = transactions::table.find((tenant, id)).select(Header::as_select());
-    let Some(header) = header.first(conn).optional()? else {
-        return Ok(None);
-    };
-    let mut written: BTreeMap<i32, String> = texts::table
-        .filter(texts::tenant_id.eq(tenant).and(texts::transaction_id.eq(id)))
-        .select((texts::entry_index, texts::text))
-        .load::<(i32, String)>(conn)?
+) -> Result<Option<PostedTransaction>, Error> {
+    Ok(select_all(conn, tenant, &[id])?.pop())
+}
+
+/// Reads transactions with all that belongs to them, in the order of the ids; so many statements
+/// whatever their number. Unknown ids are left out.
+pub(crate) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[TransactionId],
+) -> Result<Vec<PostedTransaction>, Error> {
+    let headers: Vec<Header> = transactions::table
+        .filter(transactions::tenant_id.eq(tenant).and(transactions::id.eq_any(ids.to_vec())))
+        .select(Header::as_select())
+        .load(conn)?;
+    let mut written = texts::select_texts(conn, tenant, ids)?;
+    let mut labels = texts::select_labels(conn, tenant, ids)?;
+    let mut links = links::select_links(conn, tenant, ids)?;
+    let mut evidence = links::select_evidence(conn, tenant, ids)?;
+    let holders = ids.iter().map(|id| id.uuid()).collect();
+    let mut external = external_ids::of_holders(conn, tenant, Collection::Transactions, holders)?;
+    let mut entries = select_entries(conn, tenant, ids, &mut written)?;
+    let mut found: BTreeMap<TransactionId, PostedTransaction> = headers
         .into_iter()
+        .map(|header| {
+            let id = header.id;
+            let text = |index| written.get(&(id, index)).cloned().unwrap_or_default();
+            let force = header.overrides.map(|number| Force {
+                overrides: Overrides::from_number(number),
+                reason: text(texts::FORCE_REASON),
+            });
+            let transaction = PostedTransaction {
+                id,
+                kind: header.kind,
+                entries: entries.remove(&id).unwrap_or_default(),
+                description: text(texts::DESCRIPTION),
+                labels: labels.remove(&id).unwrap_or_default(),
+                effective_time: header.effective_time,
+                record_time: header.record_time,
+                booking_date: header.booking_date,
+                value_date: header.booking_date,
+                batch: header.batch_id.zip(header.batch_index),
+                links: links.remove(&id).unwrap_or_default(),
+                evidence: evidence.remove(&id).unwrap_or_default(),
+                external_ids: external.remove(&id.uuid()).unwrap_or_default(),
+                group_id: header.group_id,
+                force,
+                reverses: header.reverses,
+                hold: header.hold_id,
+            };
+            (id, transaction)
+        })
         .collect();
-    let labels = labels::table
-        .filter(labels::tenant_id.eq(tenant).and(labels::transaction_id.eq(id)))
-        .select((labels::key, labels::value))
-        .load::<(String, String)>(conn)?;
-    Ok(Some(StoredTransaction {
-        id,
-        kind: header.kind,
-        entries: select_entries(conn, tenant, id, &mut written)?,
-        description: written.remove(&DESCRIPTION).unwrap_or_default(),
-        labels: labels.into_iter().collect(),
-        effective_time: header.effective_time,
-        record_time: header.record_time,
-        booking_date: header.booking_date,
-        batch: header.batch_id.zip(header.batch_index),
-    }))
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = entries)]
 struct EntryRow {
+    transaction_id: TransactionId,
     entry_index: i32,
     account_id: AccountId,
     entry_seq: i64,
@@ -118,37 +138,41 @@ struct EntryRow {
 fn select_entries(
     conn: &mut PgConnection,
     tenant: TenantId,
-    id: TransactionId,
-    memos: &mut BTreeMap<i32, String>,
-) -> Result<Vec<PostedEntry>, Error> {
+    ids: &[TransactionId],
+    memos: &mut BTreeMap<(TransactionId, i32), String>,
+) -> Result<BTreeMap<TransactionId, Vec<PostedEntry>>, Error> {
     let same_account = ledger_accounts::tenant_id
         .eq(entries::tenant_id)
         .and(ledger_accounts::id.eq(entries::account_id));
     let rows: Vec<(EntryRow, (String, i16))> = entries::table
         .inner_join(ledger_accounts::table.on(same_account))
-        .filter(entries::tenant_id.eq(tenant).and(entries::transaction_id.eq(id)))
-        .order(entries::entry_index)
+        .filter(entries::tenant_id.eq(tenant).and(entries::transaction_id.eq_any(ids.to_vec())))
+        .order((entries::transaction_id, entries::entry_index))
         .select((EntryRow::as_select(), (ledger_accounts::currency, ledger_accounts::decimals)))
         .load(conn)?;
-    rows.into_iter()
-        .map(|(row, (code, decimals))| {
-            let fault = || DbError::Fault(format!("an entry of {id} is not readable"));
-            let decimals = u8::try_from(decimals).map_err(|_| fault())?;
-            let currency = Currency::new(&code, decimals).ok_or_else(fault)?;
-            Ok(PostedEntry {
-                entry: NewEntry {
-                    account: row.account_id,
-                    direction: direction_from_column(row.direction),
-                    amount: Money { currency, units: row.amount },
-                    memo: memos.remove(&row.entry_index).unwrap_or_default(),
-                },
-                posted_after: row.posted_after,
-                available_after: row.available_after,
-                entry_seq: row.entry_seq,
-                version_after: row.version_after,
-            })
-        })
-        .collect()
+    let mut found: BTreeMap<TransactionId, Vec<PostedEntry>> = BTreeMap::new();
+    for (row, (code, decimals)) in rows {
+        let id = row.transaction_id;
+        let fault = || DbError::Fault(format!("an entry of {id} is not readable"));
+        let decimals = u8::try_from(decimals).map_err(|_| fault())?;
+        let currency = Currency::new(&code, decimals).ok_or_else(fault)?;
+        let entry = NewEntry {
+            account: row.account_id,
+            direction: direction_from_column(row.direction),
+            amount: Money { currency, units: row.amount },
+            memo: memos.remove(&(id, row.entry_index)).unwrap_or_default(),
+            expected_version: None,
+            min_available_after: None,
+        };
+        found.entry(id).or_default().push(PostedEntry {
+            entry,
+            posted_after: row.posted_after,
+            available_after: row.available_after,
+            entry_seq: row.entry_seq,
+            version_after: row.version_after,
+        });
+    }
+    Ok(found)
 }
 
 pub(super) fn direction_column(direction: Direction) -> i16 {
@@ -158,6 +182,6 @@ pub(super) fn direction_column(direction: Direction) -> i16 {
     }
 }
 
-fn direction_from_column(column: i16) -> Direction {
+pub(super) fn direction_from_column(column: i16) -> Direction {
     if column == 1 { Direction::Debit } else { Direction::Credit }
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod batches;
 mod concurrency;
+mod currencies;
 mod defence;
 mod outcomes;
 mod plans;

@@ -175,5 +175,5 @@ pub(crate) fn block(version: i64, effect: wire::block::Effect) -> wire::Controls
         reason_code: "COURT_ORDER".to_owned(),
         ..Default::default()
     };
-    wire::Controls { source: "accounts".to_owned(), version, blocks: vec![block] }
+    wire::Controls { source: "accounts".to_owned(), version, blocks: vec![block], limits: vec![] }
 }

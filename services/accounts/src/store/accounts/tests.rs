@@ -2,13 +2,12 @@
 
 use diesel::connection::SimpleConnection as _;
 use shared::money::Currency;
-use shared::testing::TestDatabase;
+use shared::testing::{TestDatabase, plan};
 use shared::time::Timestamp;
 
 use super::page;
 use crate::SERVICE;
 use crate::domain::{AccountFilter, AccountId, AccountState, CustomerId, Holder, Position};
-use crate::store::explain::plan;
 
 /// Four thousand accounts of four hundred customers; one in a hundred is CHF, one is PENDING.
 const FILL: &str = "

@@ -5,8 +5,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::Text;
-use shared::ids::TenantId;
-use shared::testing::TestDatabase;
+
+use super::TestDatabase;
+use crate::ids::TenantId;
 
 struct Explain<Q>(Q);
 
@@ -29,14 +30,10 @@ impl<Q> Query for Explain<Q> {
 impl<Q> RunQueryDsl<PgConnection> for Explain<Q> {}
 
 /// The plan, a line for each node and condition.
-pub(super) fn plan(
-    database: &TestDatabase,
-    tenant: TenantId,
-    query: impl QueryFragment<Pg>,
-) -> String {
+pub fn plan(database: &TestDatabase, tenant: TenantId, query: impl QueryFragment<Pg>) -> String {
     let mut runtime = database.runtime();
     let scope = format!("SET strongroom.tenant = '{}'", tenant.uuid());
-    runtime.batch_execute(&scope).unwrap();
-    let lines: Vec<String> = Explain(query).load(&mut runtime).unwrap();
+    runtime.batch_execute(&scope).expect("the tenant is set");
+    let lines: Vec<String> = Explain(query).load(&mut runtime).expect("the query is explained");
     lines.join("\n")
 }

@@ -1,0 +1,14 @@
+DROP TABLE limit_usages;
+DROP TABLE day_totals;
+DROP INDEX ledger_accounts_by_gl_code;
+ALTER TABLE ledger_accounts
+    DROP CONSTRAINT ledger_accounts_closed,
+    DROP CONSTRAINT ledger_accounts_bound,
+    DROP COLUMN day_credits,
+    DROP COLUMN day_debits,
+    DROP COLUMN day,
+    DROP COLUMN excess,
+    DROP COLUMN next_expiry,
+    DROP COLUMN close_time,
+    DROP COLUMN parent_id,
+    DROP COLUMN customer_id;

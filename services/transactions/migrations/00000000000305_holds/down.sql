@@ -1,0 +1,3 @@
+DROP TABLE hold_texts;
+DROP TABLE hold_events;
+DROP TABLE holds;

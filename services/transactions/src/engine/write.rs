@@ -1,0 +1,122 @@
+//! What a batch writes: outcomes, then the books. What another transaction has claimed since it was
+//! looked for shows as a unique violation, upon which everything is decided again.
+
+use std::collections::BTreeSet;
+
+use diesel::PgConnection;
+use shared::changes;
+use shared::db::DbError;
+use shared::ids::TenantId;
+use shared::outcome;
+use shared::problem::Problem;
+
+use super::{Answer, Job, Settled};
+use crate::domain::{
+    Books, Changed, ExternalId, Hold, HoldId, LedgerAccount, Made, PostedTransaction, Usage,
+    UsageKey,
+};
+use crate::error::Error;
+use crate::store::{day_totals, external_ids, hold_events, holds, limit_usages, links, postings};
+
+/// What was there when the books were opened; all else is new.
+pub(super) struct Known {
+    holds: BTreeSet<HoldId>,
+    usages: BTreeSet<UsageKey>,
+    external_ids: BTreeSet<ExternalId>,
+}
+
+impl Known {
+    pub(super) fn of(books: &Books) -> Self {
+        Self {
+            holds: books.holds.keys().copied().collect(),
+            usages: books.usages.keys().cloned().collect(),
+            external_ids: books.external_ids.keys().cloned().collect(),
+        }
+    }
+}
+
+/// Writes what jobs have settled, and the books as they are now.
+pub(super) fn write(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    fresh: &[(&Job, &Answer)],
+    books: &Books,
+    known: &Known,
+) -> Result<(), Error> {
+    let written = write_all(conn, tenant, fresh, books, known);
+    written.map_err(|error| match DbError::from(error) {
+        DbError::Unique(_) => DbError::Contention.into(),
+        other => other.into(),
+    })
+}
+
+fn write_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    fresh: &[(&Job, &Answer)],
+    books: &Books,
+    known: &Known,
+) -> diesel::QueryResult<()> {
+    write_outcomes(conn, tenant, fresh, books)?;
+    let Changed { accounts, holds: changed, entries, usages, events, days } = &books.changed;
+    let accounts: Vec<&LedgerAccount> =
+        accounts.iter().filter_map(|id| books.accounts.get(id)).collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let posted: Vec<&PostedTransaction> = fresh
+        .iter()
+        .filter_map(|(_, answer)| match answer {
+            Ok(Settled::Done(made)) => Some(made),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(Made::transaction)
+        .collect();
+    postings::write(conn, tenant, &posted, &accounts, books.now())?;
+    let changed = changed.iter().filter_map(|id| books.holds.get(id));
+    let (old, new): (Vec<&Hold>, Vec<&Hold>) =
+        changed.partition(|hold| known.holds.contains(&hold.id));
+    holds::insert(conn, tenant, &new)?;
+    holds::update(conn, tenant, &old)?;
+    hold_events::insert(conn, tenant, events)?;
+    let names = events.iter().map(|event| format!("{}/{}", event.hold.uuid(), event.seq));
+    changes::insert(conn, tenant, "hold.changed", names.collect(), books.now())?;
+    let new = books.external_ids.iter().filter(|(id, _)| !known.external_ids.contains(*id));
+    let new: Vec<(ExternalId, uuid::Uuid)> = new.map(|(id, by)| (id.clone(), *by)).collect();
+    external_ids::insert(conn, tenant, &new)?;
+    let entries = entries.iter().filter_map(|entry| {
+        let original = books.originals.get(&entry.transaction)?.entry(entry.index)?;
+        Some((*entry, *original))
+    });
+    links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
+    let usages = usages.iter().filter_map(|key| Some((key, books.usages.get(key)?)));
+    let (old, new): (Vec<(&UsageKey, &Usage)>, Vec<_>) =
+        usages.partition(|(key, _)| known.usages.contains(*key));
+    limit_usages::write(conn, tenant, &new, &old)?;
+    day_totals::add(conn, tenant, days)
+}
+
+fn write_outcomes(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    fresh: &[(&Job, &Answer)],
+    books: &Books,
+) -> diesel::QueryResult<()> {
+    let mut outcomes = Vec::with_capacity(fresh.len());
+    for (job, answer) in fresh {
+        let Some(request) = job.request() else { continue };
+        let result: Result<String, Problem> = match answer {
+            Ok(_) => Ok(job.resource()),
+            Err(error) => Err(error.to_problem()),
+        };
+        outcomes.push(outcome::Settled { request, result });
+    }
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    outcome::insert_all(conn, tenant, &outcomes)?;
+    let refused = outcomes.iter().filter(|outcome| outcome.result.is_err());
+    let names = refused.map(|one| format!("{}/{}", one.request.operation, one.request.request_id));
+    changes::insert(conn, tenant, "request.rejected", names.collect(), books.now())
+}

@@ -1,0 +1,82 @@
+//! Records the expiry of holds on accounts where nothing else happens. Nobody's balance waits for it:
+//! every posting and every read looks at the clock itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::db::{Db, DbError, Scope};
+use shared::deadline::Deadline;
+use shared::ids::TenantId;
+use shared::lane::{Lane, Priority};
+use shared::problem::Problem;
+use shared::tenants::{self, Tenants};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Ask, Engine, Job};
+use crate::store::holds;
+
+/// Holds that are looked at at once.
+const BATCH: i64 = 500;
+/// How long one look may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// An interval of nothing would be a loop without a pause.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// The background worker.
+#[derive(Debug)]
+pub(crate) struct Expirer {
+    /// Between two looks.
+    pub(crate) interval: Duration,
+    pub(crate) tenants: Tenants,
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) lane: Lane<Engine>,
+}
+
+impl Expirer {
+    /// Works until the shutdown.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let work = async {
+            loop {
+                tokio::time::sleep(self.interval.max(INTERVAL_MIN)).await;
+                if let Err(problem) = self.round().await {
+                    tracing::warn!(%problem, "cannot look for expired holds");
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    async fn round(&self) -> Result<(), Problem> {
+        let scope = Scope::tenantless(Deadline::after(TIMEOUT));
+        let all = |conn: &mut diesel::PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
+        for tenant in self.db.read("list_tenants", scope, all).await? {
+            if let Err(problem) = self.tenant(tenant).await {
+                tracing::warn!(%problem, %tenant, "cannot record expired holds");
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles what has expired of a tenant, batch by batch.
+    async fn tenant(&self, id: TenantId) -> Result<(), Problem> {
+        loop {
+            let deadline = Deadline::after(TIMEOUT);
+            let (scope, now) = (Scope::tenant(id, deadline), self.clock.now());
+            let find = move |conn: &mut diesel::PgConnection| {
+                Ok::<_, DbError>(holds::accounts_with_expired(conn, id, now, BATCH)?)
+            };
+            let accounts = self.db.read("find_expired_holds", scope, find).await?;
+            if accounts.is_empty() {
+                return Ok(());
+            }
+            let tenant = Arc::clone(&self.tenants.get(id, deadline).await?);
+            let job = Job { tenant, ask: Ask::Expire(accounts) };
+            self.lane.submit(job, deadline, Priority::Bulk).await??;
+        }
+    }
+}

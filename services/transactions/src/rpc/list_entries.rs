@@ -1,0 +1,13 @@
+//! `BalanceService.ListEntries`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListEntriesRequest>,
+) -> Result<Response<wire::ListEntriesResponse>, Status> {
+    Err(Status::unimplemented("not yet"))
+}

@@ -1,0 +1,13 @@
+//! `LedgerService.ListLedgerAccounts`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListLedgerAccountsRequest>,
+) -> Result<Response<wire::ListLedgerAccountsResponse>, Status> {
+    Err(Status::unimplemented("not yet"))
+}

@@ -1,0 +1,319 @@
+//! `holds` and `hold_texts`: what is kept back. A hold is changed only by whoever has locked its account, so its own row needs no lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+use diesel::sql_types::{
+    Array, Binary, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid,
+};
+use shared::commitment::Commitment;
+use shared::db::{DbError, statement};
+use shared::ids::TenantId;
+use shared::money::{Currency, Units};
+use shared::time::Timestamp;
+
+use super::schema::{hold_texts, holds, ledger_accounts};
+use super::{column, external_ids};
+use crate::domain::{AccountId, Collection, Force, Hold, HoldId, HoldState, Overrides};
+use crate::error::Error;
+
+/// The kinds of texts.
+const DESCRIPTION: i16 = 1;
+const FORCE_REASON: i16 = 2;
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = holds)]
+struct Row {
+    id: HoldId,
+    account_id: AccountId,
+    destination_id: Option<AccountId>,
+    kind: String,
+    amount: Units,
+    over_capture: Units,
+    remaining: Units,
+    captured: Units,
+    released: Units,
+    state: i16,
+    overrides: Option<i16>,
+    expire_time: Option<Timestamp>,
+    counted: Option<String>,
+    event_seq: i32,
+    create_time: Timestamp,
+    record_time: Timestamp,
+}
+
+pub(crate) fn state_column(state: HoldState) -> i16 {
+    match state {
+        HoldState::Open => 1,
+        HoldState::Captured => 2,
+        HoldState::Released => 3,
+        HoldState::Expired => 4,
+    }
+}
+
+fn state_from_column(column: i16) -> HoldState {
+    match column {
+        1 => HoldState::Open,
+        2 => HoldState::Captured,
+        3 => HoldState::Released,
+        _ => HoldState::Expired,
+    }
+}
+
+/// The accounts that holds name. Unknown ids are left out.
+pub(crate) fn accounts(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<HoldId>,
+) -> QueryResult<BTreeSet<AccountId>> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<(AccountId, Option<AccountId>)> = holds::table
+        .filter(holds::tenant_id.eq(tenant))
+        .filter(holds::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
+        .select((holds::account_id, holds::destination_id))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .flat_map(|(account, destination)| [Some(account), destination])
+        .flatten()
+        .collect())
+}
+
+/// Those of the ids that are in use.
+pub(crate) fn taken(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: Vec<HoldId>,
+) -> QueryResult<BTreeSet<HoldId>> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let taken = holds::table
+        .filter(holds::tenant_id.eq(tenant).and(holds::id.eq_any(ids)))
+        .select(holds::id);
+    Ok(taken.load(conn)?.into_iter().collect())
+}
+
+/// The open holds of accounts that expire until a time, and when each account's next one does.
+pub(crate) fn expiring(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accounts: &[AccountId],
+    until: Timestamp,
+) -> QueryResult<(BTreeSet<HoldId>, BTreeMap<AccountId, Timestamp>)> {
+    let open = || {
+        holds::table
+            .filter(holds::tenant_id.eq(tenant).and(holds::account_id.eq_any(accounts.to_vec())))
+            .filter(holds::state.eq(state_column(HoldState::Open)))
+    };
+    let expired = open().filter(holds::expire_time.le(until)).select(holds::id);
+    let expired: Vec<HoldId> = expired.load(conn)?;
+    let next: Vec<(AccountId, Option<Timestamp>)> = open()
+        .filter(holds::expire_time.gt(until))
+        .group_by(holds::account_id)
+        .select((holds::account_id, diesel::dsl::min(holds::expire_time)))
+        .load(conn)?;
+    let next = next.into_iter().filter_map(|(account, time)| Some((account, time?)));
+    Ok((expired.into_iter().collect(), next.collect()))
+}
+
+/// What accounts have in open holds that have expired at a time.
+pub(super) fn expired_amounts(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accounts: Vec<AccountId>,
+    now: Timestamp,
+) -> QueryResult<BTreeMap<AccountId, Units>> {
+    if accounts.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sums: Vec<(AccountId, Option<Units>)> = holds::table
+        .filter(holds::tenant_id.eq(tenant).and(holds::account_id.eq_any(accounts)))
+        .filter(holds::state.eq(state_column(HoldState::Open)))
+        .filter(holds::expire_time.le(now))
+        .group_by(holds::account_id)
+        .select((holds::account_id, diesel::dsl::sum(holds::remaining)))
+        .load(conn)?;
+    Ok(sums.into_iter().filter_map(|(account, sum)| Some((account, sum?))).collect())
+}
+
+/// Some of the accounts with open holds that have expired at a time.
+pub(crate) fn accounts_with_expired(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    now: Timestamp,
+    limit: i64,
+) -> QueryResult<BTreeSet<AccountId>> {
+    let accounts: Vec<AccountId> = holds::table
+        .filter(holds::tenant_id.eq(tenant))
+        .filter(holds::state.eq(state_column(HoldState::Open)))
+        .filter(holds::expire_time.le(now))
+        .order(holds::expire_time)
+        .select(holds::account_id)
+        .limit(limit)
+        .load(conn)?;
+    Ok(accounts.into_iter().collect())
+}
+
+/// Reads holds with their texts. Unknown ids are left out.
+pub(crate) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<HoldId>,
+) -> Result<BTreeMap<HoldId, Hold>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<HoldId> = ids.iter().copied().collect();
+    let same_account = ledger_accounts::tenant_id
+        .eq(holds::tenant_id)
+        .and(ledger_accounts::id.eq(holds::account_id));
+    let rows: Vec<(Row, (String, i16))> = holds::table
+        .inner_join(ledger_accounts::table.on(same_account))
+        .filter(holds::tenant_id.eq(tenant).and(holds::id.eq_any(ids.clone())))
+        .select((Row::as_select(), (ledger_accounts::currency, ledger_accounts::decimals)))
+        .load(conn)?;
+    let texts: Vec<(HoldId, i16, String)> = hold_texts::table
+        .filter(hold_texts::tenant_id.eq(tenant).and(hold_texts::hold_id.eq_any(ids.clone())))
+        .select((hold_texts::hold_id, hold_texts::kind, hold_texts::text))
+        .load(conn)?;
+    let mut texts: BTreeMap<(HoldId, i16), String> =
+        texts.into_iter().map(|(id, kind, text)| ((id, kind), text)).collect();
+    let holders = ids.iter().map(|id| id.uuid()).collect();
+    let mut external = external_ids::of_holders(conn, tenant, Collection::Holds, holders)?;
+    let mut found = BTreeMap::new();
+    for (row, (code, decimals)) in rows {
+        let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", row.id));
+        let currency = u8::try_from(decimals).ok().and_then(|d| Currency::new(&code, d));
+        let currency = currency.ok_or_else(|| fault("currency"))?;
+        let counted = row.counted.as_deref().map_or(Ok(Vec::new()), serde_json::from_str);
+        let force = row.overrides.map(|number| Force {
+            overrides: Overrides::from_number(number),
+            reason: texts.remove(&(row.id, FORCE_REASON)).unwrap_or_default(),
+        });
+        let hold = Hold {
+            currency,
+            counted: counted.map_err(|_| fault("counts"))?,
+            id: row.id,
+            account: row.account_id,
+            destination: row.destination_id,
+            kind: row.kind,
+            amount: row.amount,
+            over_capture: row.over_capture,
+            remaining: row.remaining,
+            captured: row.captured,
+            released: row.released,
+            state: state_from_column(row.state),
+            expire_time: row.expire_time,
+            event_seq: row.event_seq,
+            create_time: row.create_time,
+            record_time: row.record_time,
+            description: texts.remove(&(row.id, DESCRIPTION)).unwrap_or_default(),
+            external_ids: external.remove(&row.id.uuid()).unwrap_or_default(),
+            force,
+        };
+        found.insert(row.id, hold);
+    }
+    Ok(found)
+}
+
+/// Inserts new holds. An id that is in use is a unique violation.
+pub(crate) fn insert(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    holds: &[&Hold],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO holds (tenant_id, id, account_id, destination_id, kind, amount, \
+            over_capture, remaining, captured, released, state, overrides, expire_time, counted, \
+            event_seq, create_time, record_time) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+            $16, $17) AS n";
+    write(conn, INSERT, tenant, holds)?;
+    write_texts(conn, tenant, holds)
+}
+
+/// Updates holds that were read.
+pub(crate) fn update(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    holds: &[&Hold],
+) -> QueryResult<()> {
+    const UPDATE: &str = "\
+        UPDATE holds h SET amount = n.amount, remaining = n.remaining, captured = n.captured, \
+            released = n.released, state = n.state, expire_time = n.expire_time, \
+            counted = n.counted, event_seq = n.event_seq, record_time = n.record_time \
+        FROM unnest($2, $6, $8, $9, $10, $11, $13, $14, $15, $17) \
+            AS n (id, amount, remaining, captured, released, state, expire_time, counted, \
+                event_seq, record_time) \
+        WHERE h.tenant_id = $1 AND h.id = n.id";
+    write(conn, UPDATE, tenant, holds)
+}
+
+fn write(
+    conn: &mut PgConnection,
+    body: &'static str,
+    tenant: TenantId,
+    holds: &[&Hold],
+) -> QueryResult<()> {
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let h = holds;
+    let overrides = |h: &&Hold| h.force.as_ref().and_then(|force| force.overrides.number());
+    let counted = |h: &&Hold| {
+        if h.counted.is_empty() { None } else { serde_json::to_string(&h.counted).ok() }
+    };
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(h, |h| h.id).into_sql::<Array<Uuid>>(),
+        column(h, |h| h.account).into_sql::<Array<Uuid>>(),
+        column(h, |h| h.destination).into_sql::<Array<Nullable<Uuid>>>(),
+        column(h, |h| h.kind.clone()).into_sql::<Array<Text>>(),
+        column(h, |h| h.amount).into_sql::<Array<Numeric>>(),
+        column(h, |h| h.over_capture).into_sql::<Array<Numeric>>(),
+        column(h, |h| h.remaining).into_sql::<Array<Numeric>>(),
+        column(h, |h| h.captured).into_sql::<Array<Numeric>>(),
+        column(h, |h| h.released).into_sql::<Array<Numeric>>(),
+        column(h, |h| state_column(h.state)).into_sql::<Array<SmallInt>>(),
+        column(h, overrides).into_sql::<Array<Nullable<SmallInt>>>(),
+        column(h, |h| h.expire_time).into_sql::<Array<Nullable<Timestamptz>>>(),
+        column(h, counted).into_sql::<Array<Nullable<Text>>>(),
+        column(h, |h| h.event_seq).into_sql::<Array<Integer>>(),
+        column(h, |h| h.create_time).into_sql::<Array<Timestamptz>>(),
+        column(h, |h| h.record_time).into_sql::<Array<Timestamptz>>(),
+    );
+    statement(body, binds).execute(conn)?;
+    Ok(())
+}
+
+fn write_texts(conn: &mut PgConnection, tenant: TenantId, new: &[&Hold]) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO hold_texts (tenant_id, hold_id, kind, text, salt, commitment) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6) AS n";
+    let texts = |hold: &&Hold| {
+        let reason = hold.force.as_ref().map_or(String::new(), |force| force.reason.clone());
+        let written = [(DESCRIPTION, hold.description.clone()), (FORCE_REASON, reason)];
+        let id = hold.id;
+        written.into_iter().filter(|text| !text.1.is_empty()).map(move |(kind, text)| {
+            let commitment = Commitment::new(&format!("hold_texts/{kind}"), &text);
+            (id, kind, text, commitment)
+        })
+    };
+    let rows: Vec<_> = new.iter().flat_map(texts).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&rows, |row| row.0).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.1).into_sql::<Array<SmallInt>>(),
+        column(&rows, |row| row.2.clone()).into_sql::<Array<Text>>(),
+        column(&rows, |row| row.3.salt.clone()).into_sql::<Array<Binary>>(),
+        column(&rows, |row| row.3.value.clone()).into_sql::<Array<Binary>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}

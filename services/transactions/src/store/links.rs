@@ -1,0 +1,286 @@
+//! `links`, `link_totals` and `evidence`: what transactions are to earlier entries, and what proves
+//! them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Numeric, SmallInt, Uuid};
+use shared::db::{DbError, statement};
+use shared::ids::TenantId;
+use shared::money::{Currency, Money, Units};
+
+use super::column;
+use super::schema::{entries, evidence, ledger_accounts, link_totals, links, transactions};
+use super::transactions::direction_from_column;
+use crate::domain::{
+    AccountId, EntryRef, Evidence, Link, LinkType, Original, OriginalEntry, PostedTransaction,
+    RecordId, TransactionId,
+};
+use crate::error::Error;
+
+fn type_column(kind: LinkType) -> i16 {
+    match kind {
+        LinkType::RefundOf => 1,
+        LinkType::ChargebackOf => 2,
+        LinkType::Corrects => 3,
+        LinkType::FeeOf => 4,
+        LinkType::ReversalOf => 5,
+    }
+}
+
+fn type_from_column(column: i16) -> LinkType {
+    match column {
+        1 => LinkType::RefundOf,
+        2 => LinkType::ChargebackOf,
+        3 => LinkType::Corrects,
+        4 => LinkType::FeeOf,
+        _ => LinkType::ReversalOf,
+    }
+}
+
+/// Reads transactions with their entries, as far as others may be linked to them; what links have
+/// taken of them is read by `lock_totals`. Unknown ids are left out.
+pub(crate) fn originals(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &BTreeSet<TransactionId>,
+) -> Result<BTreeMap<TransactionId, Original>, Error> {
+    type Entry = (TransactionId, AccountId, i16, Units, String, i16);
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<TransactionId> = ids.iter().copied().collect();
+    let heads: Vec<(TransactionId, Option<TransactionId>)> = transactions::table
+        .filter(transactions::tenant_id.eq(tenant).and(transactions::id.eq_any(ids.clone())))
+        .select((transactions::id, transactions::reverses))
+        .load(conn)?;
+    let original =
+        |reverses: Option<_>| Original { is_reversal: reverses.is_some(), entries: Vec::new() };
+    let mut found: BTreeMap<TransactionId, Original> =
+        heads.into_iter().map(|(id, reverses)| (id, original(reverses))).collect();
+    let same_account = ledger_accounts::tenant_id
+        .eq(entries::tenant_id)
+        .and(ledger_accounts::id.eq(entries::account_id));
+    let rows: Vec<Entry> = entries::table
+        .inner_join(ledger_accounts::table.on(same_account))
+        .filter(entries::tenant_id.eq(tenant).and(entries::transaction_id.eq_any(ids)))
+        .order((entries::transaction_id, entries::entry_index))
+        .select((
+            entries::transaction_id,
+            entries::account_id,
+            entries::direction,
+            entries::amount,
+            ledger_accounts::currency,
+            ledger_accounts::decimals,
+        ))
+        .load(conn)?;
+    for (id, account, direction, units, code, decimals) in rows {
+        let currency = u8::try_from(decimals).ok().and_then(|d| Currency::new(&code, d));
+        let currency = currency
+            .ok_or_else(|| DbError::Fault(format!("an entry of {id} has no usable currency")))?;
+        if let Some(original) = found.get_mut(&id) {
+            original.entries.push(OriginalEntry {
+                account,
+                direction: direction_from_column(direction),
+                amount: Money { currency, units },
+                taken: Units::ZERO,
+                fees: Units::ZERO,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads what links have taken of entries; with `lock` nobody else takes of them until the end of the
+/// transaction. An entry that nothing was taken of gets its row first, or there were nothing to wait
+/// at.
+pub(crate) fn read_totals(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    originals: &mut BTreeMap<TransactionId, Original>,
+    wanted: &BTreeSet<EntryRef>,
+    lock: bool,
+) -> Result<(), Error> {
+    const MAKE: &str = "\
+        INSERT INTO link_totals (tenant_id, transaction_id, entry_index, amount, taken, fees) \
+        SELECT $1, n.id, n.index, n.amount, 0, 0 \
+        FROM unnest($2, $3, $4) AS n (id, index, amount) ON CONFLICT DO NOTHING";
+    const LOCK: &str = "\
+        SELECT t.* FROM unnest($2, $3) AS n (id, index), LATERAL ( \
+            SELECT transaction_id, entry_index, taken, fees FROM link_totals \
+            WHERE tenant_id = $1 AND transaction_id = n.id AND entry_index = n.index \
+            FOR NO KEY UPDATE) t";
+    const READ: &str = "\
+        SELECT t.* FROM unnest($2, $3) AS n (id, index), LATERAL ( \
+            SELECT transaction_id, entry_index, taken, fees FROM link_totals \
+            WHERE tenant_id = $1 AND transaction_id = n.id AND entry_index = n.index) t";
+    let amount = |entry: &EntryRef| {
+        let found = originals.get(&entry.transaction)?.entry(entry.index)?;
+        Some((*entry, found.amount.units))
+    };
+    let wanted: Vec<(EntryRef, Units)> = wanted.iter().filter_map(amount).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let ids = || column(&wanted, |row| row.0.transaction).into_sql::<Array<Uuid>>();
+    let indexes = || column(&wanted, |row| row.0.index).into_sql::<Array<Integer>>();
+    if lock {
+        let amounts = column(&wanted, |row| row.1).into_sql::<Array<Numeric>>();
+        statement(MAKE, (tenant.into_sql::<Uuid>(), ids(), indexes(), amounts)).execute(conn)?;
+    }
+    let binds = (tenant.into_sql::<Uuid>(), ids(), indexes());
+    let rows: Vec<TotalRow> = statement(if lock { LOCK } else { READ }, binds).load(conn)?;
+    for row in rows {
+        let original = originals.get_mut(&row.transaction_id);
+        if let Some(entry) = original.and_then(|original| original.entry_mut(row.entry_index)) {
+            (entry.taken, entry.fees) = (row.taken, row.fees);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = link_totals)]
+struct TotalRow {
+    transaction_id: TransactionId,
+    entry_index: i32,
+    taken: Units,
+    fees: Units,
+}
+
+/// Writes what links have taken of entries.
+pub(crate) fn write_totals(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    totals: &[(EntryRef, OriginalEntry)],
+) -> QueryResult<()> {
+    // An entry of the same batch has no row yet.
+    const WRITE: &str = "\
+        INSERT INTO link_totals (tenant_id, transaction_id, entry_index, amount, taken, fees) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6) AS n \
+        ON CONFLICT (tenant_id, transaction_id, entry_index) \
+            DO UPDATE SET taken = excluded.taken, fees = excluded.fees";
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(totals, |row| row.0.transaction).into_sql::<Array<Uuid>>(),
+        column(totals, |row| row.0.index).into_sql::<Array<Integer>>(),
+        column(totals, |row| row.1.amount.units).into_sql::<Array<Numeric>>(),
+        column(totals, |row| row.1.taken).into_sql::<Array<Numeric>>(),
+        column(totals, |row| row.1.fees).into_sql::<Array<Numeric>>(),
+    );
+    statement(WRITE, binds).execute(conn)?;
+    Ok(())
+}
+
+/// Writes the links of transactions.
+pub(super) fn write_links(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    transactions: &[&PostedTransaction],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO links (tenant_id, transaction_id, link_index, type, to_transaction_id, \
+            to_entry_index, amount) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7) AS n";
+    let links = |t: &&PostedTransaction| {
+        let id = t.id;
+        (0_i32..).zip(t.links.clone()).map(move |(index, link)| (id, index, link))
+    };
+    let rows: Vec<(TransactionId, i32, Link)> = transactions.iter().flat_map(links).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&rows, |row| row.0).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.1).into_sql::<Array<Integer>>(),
+        column(&rows, |row| type_column(row.2.kind)).into_sql::<Array<SmallInt>>(),
+        column(&rows, |row| row.2.entry.transaction).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.2.entry.index).into_sql::<Array<Integer>>(),
+        column(&rows, |row| row.2.amount.units).into_sql::<Array<Numeric>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}
+
+/// Writes the evidence of transactions.
+pub(super) fn write_evidence(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    transactions: &[&PostedTransaction],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO evidence (tenant_id, transaction_id, evidence_index, record_id, version) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5) AS n";
+    let evidence = |t: &&PostedTransaction| {
+        let id = t.id;
+        (0_i32..).zip(t.evidence.clone()).map(move |(index, evidence)| (id, index, evidence))
+    };
+    let rows: Vec<(TransactionId, i32, Evidence)> =
+        transactions.iter().flat_map(evidence).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&rows, |row| row.0).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.1).into_sql::<Array<Integer>>(),
+        column(&rows, |row| row.2.record).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.2.version).into_sql::<Array<BigInt>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}
+
+/// The links of transactions, in their order. The currency of an amount is that of its entry.
+pub(super) fn select_links(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[TransactionId],
+) -> Result<BTreeMap<TransactionId, Vec<Link>>, Error> {
+    type Row = (TransactionId, i16, TransactionId, i32, Units);
+    let rows: Vec<Row> = links::table
+        .filter(links::tenant_id.eq(tenant).and(links::transaction_id.eq_any(ids.to_vec())))
+        .order((links::transaction_id, links::link_index))
+        .select((
+            links::transaction_id,
+            links::type_,
+            links::to_transaction_id,
+            links::to_entry_index,
+            links::amount,
+        ))
+        .load(conn)?;
+    let linked: BTreeSet<TransactionId> = rows.iter().map(|row| row.2).collect();
+    let originals = originals(conn, tenant, &linked)?;
+    let mut found: BTreeMap<TransactionId, Vec<Link>> = BTreeMap::new();
+    for (id, kind, transaction, index, units) in rows {
+        let original = originals.get(&transaction).and_then(|original| original.entry(index));
+        let original =
+            original.ok_or_else(|| DbError::Fault(format!("a link of {id} leads to no entry")))?;
+        let amount = Money { units, ..original.amount };
+        let (kind, entry) = (type_from_column(kind), EntryRef { transaction, index });
+        found.entry(id).or_default().push(Link { kind, entry, amount });
+    }
+    Ok(found)
+}
+
+/// The evidence of transactions, in its order.
+pub(super) fn select_evidence(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[TransactionId],
+) -> QueryResult<BTreeMap<TransactionId, Vec<Evidence>>> {
+    let rows: Vec<(TransactionId, RecordId, i64)> = evidence::table
+        .filter(evidence::tenant_id.eq(tenant).and(evidence::transaction_id.eq_any(ids.to_vec())))
+        .order((evidence::transaction_id, evidence::evidence_index))
+        .select((evidence::transaction_id, evidence::record_id, evidence::version))
+        .load(conn)?;
+    let mut found: BTreeMap<TransactionId, Vec<Evidence>> = BTreeMap::new();
+    for (id, record, version) in rows {
+        found.entry(id).or_default().push(Evidence { record, version });
+    }
+    Ok(found)
+}

@@ -1,0 +1,116 @@
+//! `texts` and `labels`: what people wrote about transactions, with commitments that outlive it.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Binary, Integer, Text, Timestamptz, Uuid};
+use shared::commitment::Commitment;
+use shared::db::statement;
+use shared::ids::TenantId;
+
+use super::column;
+use super::schema::{labels, texts};
+use crate::domain::{PostedTransaction, TransactionId};
+
+/// The index under which a transaction's own description is stored among the memos.
+pub(super) const DESCRIPTION: i32 = -1;
+/// The index of why it was forced.
+pub(super) const FORCE_REASON: i32 = -2;
+
+/// Writes the texts of transactions.
+pub(super) fn write_texts(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    transactions: &[&PostedTransaction],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO texts (tenant_id, transaction_id, entry_index, text, salt, commitment) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6) AS n";
+    let mut rows: Vec<(TransactionId, i32, &str, Commitment)> = Vec::new();
+    for transaction in transactions {
+        let memos = transaction.entries.iter().map(|entry| entry.entry.memo.as_str());
+        let reason = transaction.force.as_ref().map_or("", |force| force.reason.as_str());
+        let own = [(FORCE_REASON, reason), (DESCRIPTION, transaction.description.as_str())];
+        let written = own.into_iter().chain((0..).zip(memos));
+        for (index, text) in written.filter(|(_, text)| !text.is_empty()) {
+            let commitment = Commitment::new(&format!("texts/{index}"), text);
+            rows.push((transaction.id, index, text, commitment));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&rows, |row| row.0).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.1).into_sql::<Array<Integer>>(),
+        column(&rows, |row| row.2).into_sql::<Array<Text>>(),
+        column(&rows, |row| row.3.salt.clone()).into_sql::<Array<Binary>>(),
+        column(&rows, |row| row.3.value.clone()).into_sql::<Array<Binary>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}
+
+/// Writes the labels of transactions.
+pub(super) fn write_labels(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    transactions: &[&PostedTransaction],
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO labels (tenant_id, transaction_id, record_time, key, value, salt, \
+            commitment) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7) AS n";
+    let mut rows: Vec<(&PostedTransaction, &str, &str, Commitment)> = Vec::new();
+    for transaction in transactions {
+        for (key, value) in &transaction.labels {
+            let commitment = Commitment::new(&format!("labels/{key}"), value);
+            rows.push((transaction, key, value, commitment));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&rows, |row| row.0.id).into_sql::<Array<Uuid>>(),
+        column(&rows, |row| row.0.record_time).into_sql::<Array<Timestamptz>>(),
+        column(&rows, |row| row.1).into_sql::<Array<Text>>(),
+        column(&rows, |row| row.2).into_sql::<Array<Text>>(),
+        column(&rows, |row| row.3.salt.clone()).into_sql::<Array<Binary>>(),
+        column(&rows, |row| row.3.value.clone()).into_sql::<Array<Binary>>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}
+
+/// The texts of transactions, by transaction and index.
+pub(super) fn select_texts(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[TransactionId],
+) -> QueryResult<BTreeMap<(TransactionId, i32), String>> {
+    let rows: Vec<(TransactionId, i32, String)> = texts::table
+        .filter(texts::tenant_id.eq(tenant).and(texts::transaction_id.eq_any(ids.to_vec())))
+        .select((texts::transaction_id, texts::entry_index, texts::text))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, index, text)| ((id, index), text)).collect())
+}
+
+/// The labels of transactions.
+pub(super) fn select_labels(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[TransactionId],
+) -> QueryResult<BTreeMap<TransactionId, BTreeMap<String, String>>> {
+    let rows: Vec<(TransactionId, String, String)> = labels::table
+        .filter(labels::tenant_id.eq(tenant).and(labels::transaction_id.eq_any(ids.to_vec())))
+        .select((labels::transaction_id, labels::key, labels::value))
+        .load(conn)?;
+    let mut found: BTreeMap<TransactionId, BTreeMap<String, String>> = BTreeMap::new();
+    for (id, key, value) in rows {
+        found.entry(id).or_default().insert(key, value);
+    }
+    Ok(found)
+}

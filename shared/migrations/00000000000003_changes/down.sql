@@ -1,0 +1,2 @@
+DROP TABLE changes;
+ALTER TABLE outcomes ADD FOREIGN KEY (tenant_id) REFERENCES tenants (id);
