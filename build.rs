@@ -32,6 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         .bytes(".strongroom.records.v1")
         .extern_path(".google.rpc", "::tonic_types::pb")
+        // What an answer may be differs in size by a factor of several.
+        .boxed(".strongroom.transactions.v1.BatchResult.result.capture")
+        .boxed(".strongroom.transactions.v1.BatchResult.result.hold")
+        .boxed(".strongroom.transactions.v1.BatchResult.result.transaction")
         .skip_debug(&redacted)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -8,7 +8,10 @@ ALTER TABLE transactions
     ADD COLUMN group_id text,
     -- Entries are only taken for accounts, and accounts are only there for tenants.
     DROP CONSTRAINT transactions_tenant_id_fkey;
-CREATE INDEX transactions_by_time ON transactions (tenant_id, record_time);
+-- Partial, though all rows are in it: only a statement that asks for times can use it. On a table
+-- without statistics a look-up by id might else be planned as a walk over the tenant.
+CREATE INDEX transactions_by_time ON transactions (tenant_id, record_time)
+    WHERE record_time IS NOT NULL;
 CREATE INDEX transactions_by_group ON transactions (tenant_id, group_id, record_time)
     WHERE group_id IS NOT NULL;
 
@@ -36,7 +39,8 @@ UPDATE labels l SET record_time = t.record_time FROM transactions t
     WHERE t.tenant_id = l.tenant_id AND t.id = l.transaction_id;
 ALTER TABLE labels FORCE ROW LEVEL SECURITY;
 ALTER TABLE transactions FORCE ROW LEVEL SECURITY;
-CREATE INDEX labels_by_time ON labels (tenant_id, key, value, record_time, transaction_id);
+CREATE INDEX labels_by_time ON labels (tenant_id, key, value, record_time, transaction_id)
+    WHERE record_time IS NOT NULL;
 DROP INDEX labels_by_value;
 
 -- The callers' own ids.
@@ -49,9 +53,10 @@ CREATE TABLE external_ids (
     holder_id uuid NOT NULL,
     salt bytea NOT NULL,
     commitment bytea NOT NULL,
-    PRIMARY KEY (tenant_id, collection, kind, value)
+    PRIMARY KEY (tenant_id, collection, holder_id, kind)
 );
-CREATE INDEX external_ids_by_holder ON external_ids (tenant_id, holder_id);
+CREATE UNIQUE INDEX external_ids_by_value ON external_ids (tenant_id, collection, kind, value)
+    WHERE value IS NOT NULL;
 
 -- What a transaction is to earlier entries.
 CREATE TABLE links (
@@ -133,3 +138,42 @@ END $$;
 CREATE TRIGGER links_within AFTER INSERT ON links
     REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION links_within();
+
+-- As before, but with a look-up for each row where there was a join: on a table without statistics
+-- that may be planned as a walk over the tenant.
+CREATE OR REPLACE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added
+        GROUP BY tenant_id, transaction_id, currency
+        HAVING sum(CASE direction WHEN 1 THEN amount ELSE -amount END) <> 0
+    ) THEN
+        RAISE EXCEPTION 'entries do not balance' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'entries_balance';
+    END IF;
+    IF EXISTS (
+        SELECT FROM (SELECT tenant_id, transaction_id, count(*) AS count, max(entry_index) AS last
+                     FROM added GROUP BY tenant_id, transaction_id) a
+        -- All places at once, so none is left for what comes later.
+        WHERE a.last >= a.count OR a.count IS DISTINCT FROM (
+            SELECT entry_count FROM transactions t
+            WHERE t.tenant_id = a.tenant_id AND t.id = a.transaction_id)
+    ) THEN
+        RAISE EXCEPTION 'entries are not complete' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'entries_complete';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added e WHERE e.currency IS DISTINCT FROM (
+            SELECT a.currency FROM ledger_accounts a
+            WHERE a.tenant_id = e.tenant_id AND a.id = e.account_id)
+    ) THEN
+        RAISE EXCEPTION 'entries name an unknown account' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'entries_account';
+    END IF;
+    RETURN NULL;
+END $$;
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION entries_balance() SET search_path = %I, pg_temp',
+        current_schema());
+END $$;

@@ -29,12 +29,14 @@ CREATE TABLE holds (
     CHECK (remaining + released <= amount),
     CHECK (captured <= amount + over_capture)
 ) WITH (fillfactor = 80);
-CREATE INDEX holds_by_account ON holds (tenant_id, account_id, create_time);
-CREATE INDEX holds_by_time ON holds (tenant_id, create_time);
--- Those that are open: by account, and by what expires next.
+-- Partial, as transactions_by_time is: a look-up by id is never planned as a walk.
+CREATE INDEX holds_by_account ON holds (tenant_id, account_id, create_time)
+    WHERE create_time IS NOT NULL;
+CREATE INDEX holds_by_time ON holds (tenant_id, create_time) WHERE create_time IS NOT NULL;
+-- Those that are open: by account, and by what expires next whatever the account.
 CREATE INDEX holds_open ON holds (tenant_id, account_id, expire_time) WHERE state = 1;
 CREATE INDEX holds_expiring ON holds (tenant_id, expire_time)
-    WHERE state = 1 AND expire_time IS NOT NULL;
+    WHERE state = 1 AND record_time IS NOT NULL;
 
 -- What happened to them. Nothing here is ever updated or deleted.
 CREATE TABLE hold_events (

@@ -41,11 +41,11 @@ fn decode(request: wire::RegisterLedgerAccountRequest, known: &Currencies) -> De
     let account = field::required(request.account).at("account")?;
     let chosen = AccountId::parse_chosen(&request.account_id).at("account_id")?;
     let id = chosen.unwrap_or_else(AccountId::generate);
-    let mut account = decode::account(id, account, Vec::new(), known).at("account")?;
-    account.controls = first_controls(request.controls, account.currency, known)?;
+    let currency = Currency::decode(&account.currency, known).at("account.currency")?;
+    let controls = first_controls(request.controls, currency, known)?;
     Ok(Register {
         chosen,
-        account,
+        account: decode::account(id, account, controls, known).at("account")?,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
     })

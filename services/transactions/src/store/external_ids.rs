@@ -94,15 +94,19 @@ pub(crate) fn of_holders(
     collection: Collection,
     holders: Vec<uuid::Uuid>,
 ) -> QueryResult<BTreeMap<uuid::Uuid, BTreeMap<String, String>>> {
-    let rows: Vec<(uuid::Uuid, String, String)> = external_ids::table
-        .filter(external_ids::tenant_id.eq(tenant))
-        .filter(external_ids::holder_id.eq_any(holders))
-        .filter(external_ids::collection.eq(collection_column(collection)))
-        .select((external_ids::holder_id, external_ids::kind, external_ids::value))
-        .load(conn)?;
+    const READ: &str = "\
+        SELECT e.* FROM unnest($3) AS n (id), LATERAL ( \
+            SELECT collection, kind, value, holder_id FROM external_ids \
+            WHERE tenant_id = $1 AND collection = $2 AND holder_id = n.id OFFSET 0) e";
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        collection_column(collection).into_sql::<SmallInt>(),
+        holders.into_sql::<Array<Uuid>>(),
+    );
+    let rows: Vec<Row> = statement(READ, binds).load(conn)?;
     let mut found: BTreeMap<uuid::Uuid, BTreeMap<String, String>> = BTreeMap::new();
-    for (holder, kind, value) in rows {
-        found.entry(holder).or_default().insert(kind, value);
+    for row in rows {
+        found.entry(row.holder_id).or_default().insert(row.kind, row.value);
     }
     Ok(found)
 }

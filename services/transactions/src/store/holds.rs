@@ -12,7 +12,7 @@ use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::Timestamp;
 
-use super::schema::{hold_texts, holds, ledger_accounts};
+use super::schema::{hold_texts, holds};
 use super::{column, external_ids};
 use crate::domain::{AccountId, Collection, Force, Hold, HoldId, HoldState, Overrides};
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::error::Error;
 const DESCRIPTION: i16 = 1;
 const FORCE_REASON: i16 = 2;
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, QueryableByName)]
 #[diesel(table_name = holds)]
 struct Row {
     id: HoldId,
@@ -40,6 +40,10 @@ struct Row {
     event_seq: i32,
     create_time: Timestamp,
     record_time: Timestamp,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = SmallInt)]
+    decimals: i16,
 }
 
 pub(crate) fn state_column(state: HoldState) -> i16 {
@@ -60,25 +64,34 @@ fn state_from_column(column: i16) -> HoldState {
     }
 }
 
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = holds)]
+struct Heads {
+    id: HoldId,
+    account_id: AccountId,
+    destination_id: Option<AccountId>,
+}
+
+fn heads(conn: &mut PgConnection, tenant: TenantId, ids: Vec<HoldId>) -> QueryResult<Vec<Heads>> {
+    const READ: &str = "\
+        SELECT h.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT id, account_id, destination_id FROM holds \
+            WHERE tenant_id = $1 AND id = n.id LIMIT 1) h";
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    statement(READ, (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>())).load(conn)
+}
+
 /// The accounts that holds name. Unknown ids are left out.
 pub(crate) fn accounts(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &BTreeSet<HoldId>,
 ) -> QueryResult<BTreeSet<AccountId>> {
-    if ids.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let rows: Vec<(AccountId, Option<AccountId>)> = holds::table
-        .filter(holds::tenant_id.eq(tenant))
-        .filter(holds::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
-        .select((holds::account_id, holds::destination_id))
-        .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .flat_map(|(account, destination)| [Some(account), destination])
-        .flatten()
-        .collect())
+    let heads = heads(conn, tenant, ids.iter().copied().collect())?;
+    let named = |head: Heads| [Some(head.account_id), head.destination_id];
+    Ok(heads.into_iter().flat_map(named).flatten().collect())
 }
 
 /// Those of the ids that are in use.
@@ -87,13 +100,17 @@ pub(crate) fn taken(
     tenant: TenantId,
     ids: Vec<HoldId>,
 ) -> QueryResult<BTreeSet<HoldId>> {
-    if ids.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let taken = holds::table
-        .filter(holds::tenant_id.eq(tenant).and(holds::id.eq_any(ids)))
-        .select(holds::id);
-    Ok(taken.load(conn)?.into_iter().collect())
+    Ok(heads(conn, tenant, ids)?.into_iter().map(|head| head.id).collect())
+}
+
+#[derive(Debug, QueryableByName)]
+struct Expiring {
+    #[diesel(sql_type = Uuid)]
+    account_id: AccountId,
+    #[diesel(sql_type = Array<Uuid>)]
+    expired: Vec<HoldId>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    next: Option<Timestamp>,
 }
 
 /// The open holds of accounts that expire until a time, and when each account's next one does.
@@ -103,20 +120,21 @@ pub(crate) fn expiring(
     accounts: &[AccountId],
     until: Timestamp,
 ) -> QueryResult<(BTreeSet<HoldId>, BTreeMap<AccountId, Timestamp>)> {
-    let open = || {
-        holds::table
-            .filter(holds::tenant_id.eq(tenant).and(holds::account_id.eq_any(accounts.to_vec())))
-            .filter(holds::state.eq(state_column(HoldState::Open)))
-    };
-    let expired = open().filter(holds::expire_time.le(until)).select(holds::id);
-    let expired: Vec<HoldId> = expired.load(conn)?;
-    let next: Vec<(AccountId, Option<Timestamp>)> = open()
-        .filter(holds::expire_time.gt(until))
-        .group_by(holds::account_id)
-        .select((holds::account_id, diesel::dsl::min(holds::expire_time)))
-        .load(conn)?;
-    let next = next.into_iter().filter_map(|(account, time)| Some((account, time?)));
-    Ok((expired.into_iter().collect(), next.collect()))
+    const READ: &str = "\
+        SELECT n.id AS account_id, \
+            ARRAY(SELECT id FROM holds WHERE tenant_id = $1 AND account_id = n.id \
+                AND state = 1 AND expire_time <= $3) AS expired, \
+            (SELECT expire_time FROM holds WHERE tenant_id = $1 AND account_id = n.id \
+                AND state = 1 AND expire_time > $3 ORDER BY expire_time LIMIT 1) AS next \
+        FROM unnest($2) AS n (id)";
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        accounts.to_vec().into_sql::<Array<Uuid>>(),
+        until.into_sql::<Timestamptz>(),
+    );
+    let rows: Vec<Expiring> = statement(READ, binds).load(conn)?;
+    let next = rows.iter().filter_map(|row| Some((row.account_id, row.next?))).collect();
+    Ok((rows.into_iter().flat_map(|row| row.expired).collect(), next))
 }
 
 /// What accounts have in open holds that have expired at a time.
@@ -150,6 +168,8 @@ pub(crate) fn accounts_with_expired(
         .filter(holds::tenant_id.eq(tenant))
         .filter(holds::state.eq(state_column(HoldState::Open)))
         .filter(holds::expire_time.le(now))
+        // What the index of those that expire next asks for.
+        .filter(holds::record_time.is_not_null())
         .order(holds::expire_time)
         .select(holds::account_id)
         .limit(limit)
@@ -163,18 +183,21 @@ pub(crate) fn select_all(
     tenant: TenantId,
     ids: &BTreeSet<HoldId>,
 ) -> Result<BTreeMap<HoldId, Hold>, Error> {
+    // A look-up for each, whatever the planner believes of the tables.
+    const READ: &str = "\
+        SELECT h.*, a.currency, a.decimals FROM unnest($2) AS n (id), \
+        LATERAL (SELECT id, account_id, destination_id, kind, amount, over_capture, remaining, \
+                captured, released, state, overrides, expire_time, counted, event_seq, \
+                create_time, record_time \
+            FROM holds WHERE tenant_id = $1 AND id = n.id LIMIT 1) h, \
+        LATERAL (SELECT currency, decimals FROM ledger_accounts \
+            WHERE tenant_id = $1 AND id = h.account_id LIMIT 1) a";
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
     let ids: Vec<HoldId> = ids.iter().copied().collect();
-    let same_account = ledger_accounts::tenant_id
-        .eq(holds::tenant_id)
-        .and(ledger_accounts::id.eq(holds::account_id));
-    let rows: Vec<(Row, (String, i16))> = holds::table
-        .inner_join(ledger_accounts::table.on(same_account))
-        .filter(holds::tenant_id.eq(tenant).and(holds::id.eq_any(ids.clone())))
-        .select((Row::as_select(), (ledger_accounts::currency, ledger_accounts::decimals)))
-        .load(conn)?;
+    let binds = (tenant.into_sql::<Uuid>(), ids.clone().into_sql::<Array<Uuid>>());
+    let rows: Vec<Row> = statement(READ, binds).load(conn)?;
     let texts: Vec<(HoldId, i16, String)> = hold_texts::table
         .filter(hold_texts::tenant_id.eq(tenant).and(hold_texts::hold_id.eq_any(ids.clone())))
         .select((hold_texts::hold_id, hold_texts::kind, hold_texts::text))
@@ -184,9 +207,10 @@ pub(crate) fn select_all(
     let holders = ids.iter().map(|id| id.uuid()).collect();
     let mut external = external_ids::of_holders(conn, tenant, Collection::Holds, holders)?;
     let mut found = BTreeMap::new();
-    for (row, (code, decimals)) in rows {
+    for row in rows {
         let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", row.id));
-        let currency = u8::try_from(decimals).ok().and_then(|d| Currency::new(&code, d));
+        let decimals = u8::try_from(row.decimals).ok();
+        let currency = decimals.and_then(|decimals| Currency::new(&row.currency, decimals));
         let currency = currency.ok_or_else(|| fault("currency"))?;
         let counted = row.counted.as_deref().map_or(Ok(Vec::new()), serde_json::from_str);
         let force = row.overrides.map(|number| Force {
@@ -245,10 +269,12 @@ pub(crate) fn update(
         UPDATE holds h SET amount = n.amount, remaining = n.remaining, captured = n.captured, \
             released = n.released, state = n.state, expire_time = n.expire_time, \
             counted = n.counted, event_seq = n.event_seq, record_time = n.record_time \
-        FROM unnest($2, $6, $8, $9, $10, $11, $13, $14, $15, $17) \
-            AS n (id, amount, remaining, captured, released, state, expire_time, counted, \
-                event_seq, record_time) \
-        WHERE h.tenant_id = $1 AND h.id = n.id";
+        FROM (SELECT n.*, \
+                  (SELECT ctid FROM holds WHERE tenant_id = $1 AND id = n.id) AS place \
+              FROM unnest($2, $6, $8, $9, $10, $11, $13, $14, $15, $17) \
+                  AS n (id, amount, remaining, captured, released, state, expire_time, counted, \
+                        event_seq, record_time) OFFSET 0) n \
+        WHERE h.tenant_id = $1 AND h.id = n.id AND h.ctid = n.place";
     write(conn, UPDATE, tenant, holds)
 }
 

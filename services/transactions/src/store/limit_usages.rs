@@ -79,9 +79,11 @@ pub(crate) fn write(
         SELECT $1, n.* FROM unnest($2, $3, $4, $5) AS n";
     const UPDATE: &str = "\
         UPDATE limit_usages u SET steps = n.steps \
-        FROM unnest($2, $3, $4, $5) AS n (scope, holder, name, steps) \
-        WHERE u.tenant_id = $1 AND u.scope = n.scope AND u.holder_id = n.holder \
-            AND u.name = n.name";
+        FROM (SELECT n.*, \
+                  (SELECT ctid FROM limit_usages WHERE tenant_id = $1 AND scope = n.scope \
+                      AND holder_id = n.holder AND name = n.name) AS place \
+              FROM unnest($2, $3, $4, $5) AS n (scope, holder, name, steps) OFFSET 0) n \
+        WHERE u.tenant_id = $1 AND u.ctid = n.place";
     for (body, rows) in [(INSERT, new), (UPDATE, known)] {
         if rows.is_empty() {
             continue;

@@ -10,11 +10,11 @@ use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 
 use super::column;
-use super::schema::{entries, evidence, ledger_accounts, link_totals, links, transactions};
+use super::schema::{entries, evidence, link_totals, links, transactions};
 use super::transactions::direction_from_column;
 use crate::domain::{
-    AccountId, EntryRef, Evidence, Link, LinkType, Original, OriginalEntry, PostedTransaction,
-    RecordId, TransactionId,
+    AccountId, ENTRIES_MAX, EntryRef, Evidence, Link, LinkType, Original, OriginalEntry,
+    PostedTransaction, RecordId, TransactionId,
 };
 use crate::error::Error;
 
@@ -45,7 +45,13 @@ pub(crate) fn originals(
     tenant: TenantId,
     ids: &BTreeSet<TransactionId>,
 ) -> Result<BTreeMap<TransactionId, Original>, Error> {
-    type Entry = (TransactionId, AccountId, i16, Units, String, i16);
+    // A look-up for each, whatever the planner believes of the tables.
+    const ENTRIES: &str = "\
+        SELECT e.*, a.currency, a.decimals FROM unnest($2) AS n (id), \
+        LATERAL (SELECT transaction_id, entry_index, account_id, direction, amount FROM entries \
+            WHERE tenant_id = $1 AND transaction_id = n.id ORDER BY entry_index LIMIT $3) e, \
+        LATERAL (SELECT currency, decimals FROM ledger_accounts \
+            WHERE tenant_id = $1 AND id = e.account_id LIMIT 1) a";
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -58,37 +64,40 @@ pub(crate) fn originals(
         |reverses: Option<_>| Original { is_reversal: reverses.is_some(), entries: Vec::new() };
     let mut found: BTreeMap<TransactionId, Original> =
         heads.into_iter().map(|(id, reverses)| (id, original(reverses))).collect();
-    let same_account = ledger_accounts::tenant_id
-        .eq(entries::tenant_id)
-        .and(ledger_accounts::id.eq(entries::account_id));
-    let rows: Vec<Entry> = entries::table
-        .inner_join(ledger_accounts::table.on(same_account))
-        .filter(entries::tenant_id.eq(tenant).and(entries::transaction_id.eq_any(ids)))
-        .order((entries::transaction_id, entries::entry_index))
-        .select((
-            entries::transaction_id,
-            entries::account_id,
-            entries::direction,
-            entries::amount,
-            ledger_accounts::currency,
-            ledger_accounts::decimals,
-        ))
-        .load(conn)?;
-    for (id, account, direction, units, code, decimals) in rows {
-        let currency = u8::try_from(decimals).ok().and_then(|d| Currency::new(&code, d));
+    let most = i64::try_from(ENTRIES_MAX).unwrap_or(i64::MAX).into_sql::<BigInt>();
+    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>(), most);
+    let mut rows: Vec<EntryRow> = statement(ENTRIES, binds).load(conn)?;
+    rows.sort_by_key(|row| (row.transaction_id, row.entry_index));
+    for row in rows {
+        let id = row.transaction_id;
+        let decimals = u8::try_from(row.decimals).ok();
+        let currency = decimals.and_then(|decimals| Currency::new(&row.currency, decimals));
         let currency = currency
             .ok_or_else(|| DbError::Fault(format!("an entry of {id} has no usable currency")))?;
         if let Some(original) = found.get_mut(&id) {
             original.entries.push(OriginalEntry {
-                account,
-                direction: direction_from_column(direction),
-                amount: Money { currency, units },
+                account: row.account_id,
+                direction: direction_from_column(row.direction),
+                amount: Money { currency, units: row.amount },
                 taken: Units::ZERO,
                 fees: Units::ZERO,
             });
         }
     }
     Ok(found)
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = entries)]
+struct EntryRow {
+    transaction_id: TransactionId,
+    entry_index: i32,
+    account_id: AccountId,
+    direction: i16,
+    amount: Units,
+    currency: String,
+    #[diesel(sql_type = SmallInt)]
+    decimals: i16,
 }
 
 /// Reads what links have taken of entries; with `lock` nobody else takes of them until the end of the

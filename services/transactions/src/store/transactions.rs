@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use shared::db::DbError;
+use diesel::sql_types::{Array, Uuid};
+use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
@@ -45,19 +46,27 @@ pub(crate) fn of_batch(
         .load(conn)
 }
 
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = transactions)]
+struct Taken {
+    id: TransactionId,
+}
+
 /// Those of the ids that are in use.
 pub(crate) fn taken(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: Vec<TransactionId>,
 ) -> QueryResult<BTreeSet<TransactionId>> {
+    const TAKEN: &str = "\
+        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT id FROM transactions WHERE tenant_id = $1 AND id = n.id LIMIT 1) t";
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let taken = transactions::table
-        .filter(transactions::tenant_id.eq(tenant).and(transactions::id.eq_any(ids)))
-        .select(transactions::id);
-    Ok(taken.load(conn)?.into_iter().collect())
+    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
+    let taken: Vec<Taken> = statement(TAKEN, binds).load(conn)?;
+    Ok(taken.into_iter().map(|row| row.id).collect())
 }
 
 /// Reads a transaction with all that belongs to it.

@@ -10,6 +10,7 @@ mod defence;
 mod outcomes;
 mod plans;
 mod postings;
+mod requests;
 mod setup;
 mod unknown_accounts;
 

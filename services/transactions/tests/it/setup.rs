@@ -1,7 +1,9 @@
 //! A ledger of its own for each test.
 
+use shared::clock::Clock;
 use shared::ids::TenantId;
-use shared::testing::{Bearer, Issuer, Running, TestDatabase, config};
+use shared::testing::{Bearer, Issuer, MockClock, Running, TestDatabase, config};
+use shared::token::Claims;
 use strongroom_proto::common::v1::Money;
 use strongroom_proto::outcomes::v1::outcome_service_client::OutcomeServiceClient;
 use strongroom_proto::transactions::v1 as wire;
@@ -11,6 +13,7 @@ use tonic::transport::Channel;
 use transactions::{Config, SERVICE, serve};
 use uuid::Uuid;
 use wire::balance_service_client::BalanceServiceClient;
+use wire::hold_service_client::HoldServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 use wire::transaction_service_client::TransactionServiceClient;
 
@@ -20,6 +23,7 @@ pub(crate) type Api = InterceptedService<Channel, Bearer>;
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) transactions: TransactionServiceClient<Api>,
+    pub(crate) holds: HoldServiceClient<Api>,
     pub(crate) ledger: LedgerServiceClient<Api>,
     pub(crate) balances: BalanceServiceClient<Api>,
     pub(crate) outcomes: OutcomeServiceClient<Api>,
@@ -31,6 +35,7 @@ pub(crate) struct Ledger {
     pub(crate) database: TestDatabase,
     pub(crate) issuer: Issuer,
     pub(crate) tenant: TenantId,
+    clock: Clock,
 }
 
 impl Ledger {
@@ -39,6 +44,15 @@ impl Ledger {
     }
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_at(Clock::system(), arguments).await
+    }
+
+    /// A ledger whose time a test moves. Nobody records an expiry that nothing asks for.
+    pub(crate) async fn start_in(clock: &MockClock) -> Self {
+        Self::start_at(clock.clock(), &["--expiry-interval", "3600"]).await
+    }
+
+    pub(crate) async fn start_at(clock: Clock, arguments: &[&str]) -> Self {
         let (database, tenant) = tokio::task::block_in_place(|| {
             let database = TestDatabase::new(SERVICE.schema);
             let tenant = database.tenant();
@@ -50,12 +64,15 @@ impl Ledger {
         let key = issuer.workload_key("transactions").to_string_lossy().into_owned();
         all.extend(["--workload-key", &key]);
         all.extend(arguments);
-        let config: Config = config(&all);
-        let server = Running::start(|listener, shutdown| {
-            serve(listener, config, shared::clock::Clock::system(), shutdown)
-        })
-        .await;
-        Self { server, database, issuer, tenant }
+        let server = run(&all, &clock).await;
+        Self { server, database, issuer, tenant, clock }
+    }
+
+    /// Another replica of the service, on the same database.
+    pub(crate) async fn replica(&self) -> Running {
+        let mut arguments = self.database.arguments();
+        arguments.extend(self.issuer.arguments());
+        run(&arguments, &self.clock).await
     }
 
     /// A caller with every right in the ledger's own tenant.
@@ -64,15 +81,32 @@ impl Ledger {
     }
 
     pub(crate) fn client_of(&self, tenant: TenantId, permissions: &[&str]) -> Client {
-        let bearer = Bearer::new(&self.issuer.bearer(tenant, permissions));
-        let api = InterceptedService::new(self.server.channel(), bearer);
+        self.client_at(&self.server, tenant, permissions)
+    }
+
+    /// A caller of one of the replicas. The token outlives every clock that a test moves.
+    pub(crate) fn client_at(
+        &self,
+        server: &Running,
+        tenant: TenantId,
+        permissions: &[&str],
+    ) -> Client {
+        let claims = Claims { exp: 4_000_000_000, ..self.issuer.claims(tenant, permissions) };
+        let bearer = Bearer::new(&format!("Bearer {}", self.issuer.sign(&claims)));
+        let api = InterceptedService::new(server.channel(), bearer);
         Client {
             transactions: TransactionServiceClient::new(api.clone()),
+            holds: HoldServiceClient::new(api.clone()),
             ledger: LedgerServiceClient::new(api.clone()),
             balances: BalanceServiceClient::new(api.clone()),
             outcomes: OutcomeServiceClient::new(api),
         }
     }
+}
+
+async fn run(arguments: &[&str], clock: &Clock) -> Running {
+    let (config, clock): (Config, Clock) = (config(arguments), clock.clone());
+    Running::start(|listener, shutdown| serve(listener, config, clock, shutdown)).await
 }
 
 pub(crate) fn eur(amount: &str) -> Money {
