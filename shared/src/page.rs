@@ -79,21 +79,80 @@ impl<C: Serialize + DeserializeOwned> Page<C> {
         encode: impl Fn(T) -> M,
     ) -> (Vec<M>, String) {
         let count = found.items.len();
-        let mut room_bytes = message_bytes_max.saturating_sub(OVERHEAD_BYTES);
-        let (mut messages, mut end) = (Vec::with_capacity(count.min(self.size)), None);
+        let (mut filling, mut end) = (Filling::new(message_bytes_max), None);
         for item in found.items.into_iter().take(self.size) {
             let place = cursor(&item);
-            let message = encode(item);
-            let bytes = message.encoded_len() + FRAME_BYTES;
-            if bytes > room_bytes && !messages.is_empty() {
+            if !filling.takes(encode(item)) {
                 break;
             }
-            room_bytes = room_bytes.saturating_sub(bytes);
-            messages.push(message);
             end = Some(place);
         }
-        let next = if messages.len() < count { end } else { found.more };
-        (messages, next.map(|cursor| self.tokens.token(&cursor)).unwrap_or_default())
+        let next = if filling.messages.len() < count { end } else { found.more };
+        (filling.messages, self.next(next))
+    }
+
+    /// The same for candidates whose resources are still to be loaded. `load` gives a message for
+    /// each of some candidates, in their order: for no more than are likely to fit, as `bytes` says
+    /// of each, so that little is loaded in vain.
+    pub fn load<T, M: Message, E>(
+        &self,
+        found: Found<T, C>,
+        message_bytes_max: usize,
+        cursor: impl Fn(&T) -> C,
+        bytes: impl Fn(&T) -> usize,
+        mut load: impl FnMut(&[T]) -> Result<Vec<M>, E>,
+    ) -> Result<(Vec<M>, String), E> {
+        let mut rest = &found.items[..found.items.len().min(self.size)];
+        let mut filling = Filling::new(message_bytes_max);
+        'page: while !rest.is_empty() {
+            let mut room_bytes = filling.room_bytes;
+            let fits = rest.iter().take_while(|item| {
+                let fits = bytes(item) <= room_bytes;
+                room_bytes = room_bytes.saturating_sub(bytes(item));
+                fits
+            });
+            let (some, others) = rest.split_at(fits.count().max(1));
+            for message in load(some)? {
+                if !filling.takes(message) {
+                    break 'page;
+                }
+            }
+            rest = others;
+        }
+        let end = filling.messages.len();
+        let next = if end < found.items.len() {
+            end.checked_sub(1).map(|last| cursor(&found.items[last]))
+        } else {
+            found.more
+        };
+        Ok((filling.messages, self.next(next)))
+    }
+
+    fn next(&self, cursor: Option<C>) -> String {
+        cursor.map(|cursor| self.tokens.token(&cursor)).unwrap_or_default()
+    }
+}
+
+/// A message that takes resources for as long as there is room, and at least one.
+struct Filling<M> {
+    messages: Vec<M>,
+    room_bytes: usize,
+}
+
+impl<M: Message> Filling<M> {
+    fn new(message_bytes_max: usize) -> Self {
+        let room_bytes = message_bytes_max.saturating_sub(OVERHEAD_BYTES);
+        Self { messages: Vec::new(), room_bytes }
+    }
+
+    fn takes(&mut self, message: M) -> bool {
+        let bytes = message.encoded_len() + FRAME_BYTES;
+        let fits = bytes <= self.room_bytes || self.messages.is_empty();
+        if fits {
+            self.room_bytes = self.room_bytes.saturating_sub(bytes);
+            self.messages.push(message);
+        }
+        fits
     }
 }
 

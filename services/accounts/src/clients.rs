@@ -13,7 +13,7 @@ use tonic::codegen::Bytes;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use crate::domain::{Account, Customer, Profile};
+use crate::domain::{Account, Customer, CustomerId, Profile};
 use crate::rpc::encode;
 
 /// The type of the record that holds a profile.
@@ -143,6 +143,7 @@ impl Ledger {
             class: terms.class.number().into(),
             gl_code: terms.gl_code.clone(),
             overdraft: encode::overdraft(terms),
+            customer: terms.customer.map(CustomerId::name).unwrap_or_default(),
             ..transactions::LedgerAccount::default()
         };
         let controls = transactions::Controls {

@@ -82,6 +82,30 @@ fn a_page_fits_into_a_message_and_has_at_least_one() {
 }
 
 #[test]
+fn what_is_loaded_is_what_fits() {
+    let text = |n: &u32| prost_types::FieldMask { paths: vec!["x".repeat(*n as usize)] };
+    let loaded = |sizes: Vec<u32>, guess: usize, room: usize| {
+        let mut loads = Vec::new();
+        let load = |some: &[u32]| {
+            loads.push(some.len());
+            Ok::<_, Infallible>(some.iter().map(text).collect())
+        };
+        let found = Found::all(sizes);
+        let Ok((messages, token)) =
+            page(5, "").load(found, OVERHEAD_BYTES + room, |n| *n, |_| guess, load);
+        let after = if token.is_empty() { None } else { page(5, &token).after };
+        (messages.len(), after, loads)
+    };
+    // At once where they seem to fit, a part at a time where they are smaller than they seemed, and
+    // no more than a message takes where they are larger.
+    assert_eq!(loaded(vec![1, 2, 3, 4, 5, 6], 10, 1_000), (5, Some(5), vec![5]));
+    assert_eq!(loaded(vec![1, 2, 3, 4], 500, 1_010), (4, None, vec![2, 1, 1]));
+    assert_eq!(loaded(vec![400, 401, 402, 403], 10, 1_000), (2, Some(401), vec![4]));
+    assert_eq!(loaded(vec![400, 401], 10, 0), (1, Some(400), vec![1, 1]));
+    assert_eq!(loaded(vec![], 10, 0), (0, None, vec![]));
+}
+
+#[test]
 fn sizes_have_bounds() {
     for (asked, size) in [(0, 50), (1, 1), (1_000, 1_000), (i32::MAX, 1_000)] {
         assert_eq!(page(asked, "").size, size);

@@ -6,6 +6,7 @@
 mod contract;
 mod gateway;
 mod http;
+mod ledger;
 mod refusals;
 mod story;
 
@@ -37,6 +38,9 @@ async fn every_rpc_answers_on_its_path() {
     let books = story::open_accounts(&http).await;
     story::move_money(&http, &books).await;
     story::move_in_batches(&http, &books).await;
+    ledger::hold_money(&http, &books).await;
+    ledger::read_the_books(&http, &books).await;
+    ledger::count_in_points(&http).await;
     story::control_the_ledger(&http, &books).await;
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;

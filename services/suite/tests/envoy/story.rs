@@ -6,7 +6,7 @@ use crate::http::Http;
 use crate::{Books, euros, id};
 
 /// A resource's name as part of a path.
-fn name(resource: &Value) -> String {
+pub(crate) fn name(resource: &Value) -> String {
     resource["name"].as_str().expect("it has a name").to_owned()
 }
 
@@ -156,6 +156,10 @@ pub(crate) async fn ask_each_service(http: &Http, books: &Books) {
         assert_eq!(asked.header("strongroom-service", service).ok().await["displayName"], "Second");
         let target = format!("/v1/outcomes/{operation}/{}", books.customer_request);
         let outcome = http.get(target).header("strongroom-service", service).ok().await;
+        let listed = http.get("/v1/outcomes?page_size=1");
+        let listed = listed.header("strongroom-service", service).ok().await;
+        let refused = service == "transactions";
+        assert_eq!(listed.get("outcomes").is_some(), refused, "{listed}");
         let expected = match service {
             "accounts" => json!(["STATE_SUCCEEDED", books.customer]),
             _ => json!(["STATE_UNKNOWN", null]),

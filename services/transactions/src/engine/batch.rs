@@ -1,18 +1,18 @@
-//! One batch in one database transaction: find the outcomes, lock the accounts, decide in memory,
+//! One batch in one database transaction: lock the accounts and look for outcomes, decide in memory,
 //! write everything by set-based statements. The number of statements does not depend on the number
-//! of orders.
+//! of orders; plain postings take two.
 
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection as _;
 use shared::ids::TenantId;
-use shared::outcome::{self, Claim, Found, Request};
+use shared::outcome::{self, Claim, Found};
 use shared::time::Timestamp;
 
-use super::open::{Locks, open};
+use super::open::{Locks, Opened, open};
 use super::write::{Known, write};
-use super::{Answer, Ask, Item, Job, Settled};
+use super::{Answer, Ask, Item, Job, Key, Settled, key};
 use crate::domain::{BatchId, Books, HoldId, Made, Order, Refusal, TransactionId};
 use crate::error::Error;
 
@@ -42,24 +42,14 @@ pub(super) fn post(
     Ok(answers.into_iter().flatten().collect())
 }
 
-/// A request id and its operation.
-type Key<'a> = (&'a str, &'a str);
-
-fn key(request: &Request) -> Key<'_> {
-    (&request.operation, &request.request_id)
-}
-
 fn post_tenant(
     conn: &mut PgConnection,
     tenant: TenantId,
     jobs: &[&Job],
     now: Timestamp,
 ) -> Result<Vec<Answer>, Error> {
-    let found = find_outcomes(conn, tenant, jobs)?;
-    let is_new =
-        |job: &&&Job| job.request().is_none_or(|request| !found.contains_key(&key(request)));
-    let new: Vec<&Job> = jobs.iter().filter(is_new).copied().collect();
-    let mut books = open(conn, &new, now, Locks::Rows)?;
+    let Opened { mut books, has_outcomes } = open(conn, jobs, now, Locks::Rows)?;
+    let found = if has_outcomes { find_outcomes(conn, tenant, jobs)? } else { HashMap::new() };
     let known = Known::of(&books);
     // The first job with each request id, and its answer.
     let mut settled: HashMap<Key<'_>, usize> = HashMap::new();

@@ -103,6 +103,13 @@ impl Job {
     }
 }
 
+/// An operation and a request id.
+type Key<'a> = (&'a str, &'a str);
+
+fn key(request: &Request) -> Key<'_> {
+    (&request.operation, &request.request_id)
+}
+
 /// What became of a job.
 #[derive(Debug)]
 pub(crate) enum Settled {
@@ -121,8 +128,8 @@ pub(crate) fn preview(
     job: &Job,
     now: Timestamp,
 ) -> Result<Vec<Made>, Error> {
-    let mut books = open::open(conn, &[job], now, open::Locks::None)?;
-    batch::decide(&mut books, job)
+    let mut opened = open::open(conn, &[job], now, open::Locks::None)?;
+    batch::decide(&mut opened.books, job)
 }
 
 /// The worker of a lane.

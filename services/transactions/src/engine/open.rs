@@ -23,6 +23,12 @@ pub(super) enum Locks {
     None,
 }
 
+/// Books, and whether any of the jobs' requests has an outcome already.
+pub(super) struct Opened {
+    pub(super) books: Books,
+    pub(super) has_outcomes: bool,
+}
+
 /// Opens the books for the jobs of one tenant. Plain postings cost one statement; each other kind of
 /// order its own, once for all of them.
 pub(super) fn open(
@@ -30,9 +36,10 @@ pub(super) fn open(
     jobs: &[&Job],
     now: Timestamp,
     locks: Locks,
-) -> Result<Books, Error> {
+) -> Result<Opened, Error> {
     let Some(tenant) = jobs.first().map(|job| &job.tenant) else {
-        return Ok(Books::open(now, jiff::tz::TimeZone::UTC));
+        let books = Books::open(now, jiff::tz::TimeZone::UTC);
+        return Ok(Opened { books, has_outcomes: false });
     };
     let (id, is_locked) = (tenant.id, locks == Locks::Rows);
     let mut books = Books::open(now, tenant.zone.clone());
@@ -46,10 +53,13 @@ pub(super) fn open(
     let mut accounts: BTreeSet<AccountId> = jobs.iter().flat_map(|job| job.accounts()).collect();
     accounts.extend(holds::accounts(conn, id, &hold_ids)?);
     accounts.extend(reversed_accounts(&items, &books.originals));
-    books.accounts = match locks {
-        Locks::Rows => ledger_accounts::lock(conn, id, &accounts)?,
-        Locks::None => ledger_accounts::select_all(conn, id, &accounts)?,
+    let requests: Vec<(&str, &str)> =
+        jobs.iter().filter_map(|job| job.request()).map(super::key).collect();
+    let (found, has_outcomes) = match locks {
+        Locks::Rows => ledger_accounts::lock(conn, id, &accounts, &requests)?,
+        Locks::None => (ledger_accounts::select_all(conn, id, &accounts)?, false),
     };
+    books.accounts = found;
     let next = find_expired(conn, id, &books, &mut hold_ids)?;
     books.holds = holds::select_all(conn, id, &hold_ids)?;
     links::read_totals(conn, id, &mut books.originals, &entries(&items, &wanted), is_locked)?;
@@ -58,7 +68,7 @@ pub(super) fn open(
     for (account, next) in next {
         books.expire(account, next);
     }
-    Ok(books)
+    Ok(Opened { books, has_outcomes })
 }
 
 /// The ids that callers chose and that are in use.

@@ -57,12 +57,15 @@ fn write_all(
     books: &Books,
     known: &Known,
 ) -> diesel::QueryResult<()> {
-    write_outcomes(conn, tenant, fresh, books)?;
+    let outcomes = outcomes(fresh);
     let Changed { accounts, holds: changed, entries, usages, events, days } = &books.changed;
     let accounts: Vec<&LedgerAccount> =
         accounts.iter().filter_map(|id| books.accounts.get(id)).collect();
+    let refused = outcomes.iter().filter(|outcome| outcome.result.is_err());
+    let names = refused.map(|one| format!("{}/{}", one.request.operation, one.request.request_id));
+    changes::insert(conn, tenant, "request.rejected", names.collect(), books.now())?;
     if accounts.is_empty() {
-        return Ok(());
+        return outcome::insert_all(conn, tenant, &outcomes);
     }
     let posted: Vec<&PostedTransaction> = fresh
         .iter()
@@ -73,7 +76,7 @@ fn write_all(
         .flatten()
         .filter_map(Made::transaction)
         .collect();
-    postings::write(conn, tenant, &posted, &accounts, books.now())?;
+    postings::write(conn, tenant, &outcomes, &posted, &accounts, books.now())?;
     let changed = changed.iter().filter_map(|id| books.holds.get(id));
     let (old, new): (Vec<&Hold>, Vec<&Hold>) =
         changed.partition(|hold| known.holds.contains(&hold.id));
@@ -97,26 +100,15 @@ fn write_all(
     day_totals::add(conn, tenant, days)
 }
 
-fn write_outcomes(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    fresh: &[(&Job, &Answer)],
-    books: &Books,
-) -> diesel::QueryResult<()> {
-    let mut outcomes = Vec::with_capacity(fresh.len());
-    for (job, answer) in fresh {
-        let Some(request) = job.request() else { continue };
+/// What the jobs with a request id have come to.
+fn outcomes<'a>(fresh: &[(&'a Job, &Answer)]) -> Vec<outcome::Settled<'a>> {
+    let outcome = |(job, answer): &(&'a Job, &Answer)| {
+        let request = job.request()?;
         let result: Result<String, Problem> = match answer {
             Ok(_) => Ok(job.resource()),
             Err(error) => Err(error.to_problem()),
         };
-        outcomes.push(outcome::Settled { request, result });
-    }
-    if outcomes.is_empty() {
-        return Ok(());
-    }
-    outcome::insert_all(conn, tenant, &outcomes)?;
-    let refused = outcomes.iter().filter(|outcome| outcome.result.is_err());
-    let names = refused.map(|one| format!("{}/{}", one.request.operation, one.request.request_id));
-    changes::insert(conn, tenant, "request.rejected", names.collect(), books.now())
+        Some(outcome::Settled { request, result })
+    };
+    fresh.iter().filter_map(outcome).collect()
 }

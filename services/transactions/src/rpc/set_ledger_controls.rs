@@ -76,7 +76,8 @@ async fn handle(
     let id = asked.id;
     // The lock orders this against every posting: one that comes later sees the controls.
     let write = move |conn: &mut PgConnection| {
-        let account = ledger_accounts::lock(conn, tenant, &BTreeSet::from([asked.id]))?;
+        let ids = BTreeSet::from([asked.id]);
+        let (account, _) = ledger_accounts::lock(conn, tenant, &ids, &[])?;
         let account = account.into_values().next().ok_or_else(|| asked.id.not_found())?;
         let (account, changed) = replace(account, &asked, now)?;
         if changed {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Uuid};
+use diesel::sql_types::{Array, Bool, Text, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
@@ -113,7 +113,7 @@ impl TryFrom<Row> for LedgerAccount {
     }
 }
 
-fn class_column(class: AccountClass) -> i16 {
+pub(super) fn class_column(class: AccountClass) -> i16 {
     match class {
         AccountClass::Asset => 1,
         AccountClass::Liability => 2,
@@ -199,22 +199,46 @@ pub(crate) fn select_now(
 /// is read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown
 /// ids are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
 /// planned as a walk over all accounts of the tenant, which the order of the index invites.
+///
+/// In the same round trip it tells whether any of these requests, by operation and id, has an
+/// outcome already.
 pub(crate) fn lock(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &BTreeSet<AccountId>,
-) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
+    requests: &[(&str, &str)],
+) -> Result<(BTreeMap<AccountId, LedgerAccount>, bool), Error> {
     const LOCK: &str = "\
-        SELECT a.* FROM unnest($2) AS n (id), LATERAL ( \
+        SELECT a.*, EXISTS ( \
+            SELECT FROM unnest($3, $4) AS r (operation, id), LATERAL ( \
+                SELECT FROM outcomes WHERE tenant_id = $1 AND operation = r.operation \
+                    AND request_id = r.id LIMIT 1) o) AS has_outcome \
+        FROM unnest($2) AS n (id), LATERAL ( \
             SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
                 posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
                 record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
                 day_debits, day_credits \
             FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id FOR NO KEY UPDATE) a";
     let ids: Vec<AccountId> = ids.iter().copied().collect();
-    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
-    let rows: Vec<Row> = statement(LOCK, binds).load(conn)?;
-    by_id(rows)
+    let (operations, request_ids): (Vec<&str>, Vec<&str>) = requests.iter().copied().unzip();
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        ids.into_sql::<Array<Uuid>>(),
+        operations.into_sql::<Array<Text>>(),
+        request_ids.into_sql::<Array<Text>>(),
+    );
+    let rows: Vec<Locked> = statement(LOCK, binds).load(conn)?;
+    // Without a row nobody has looked.
+    let has_outcome = rows.first().is_none_or(|row| row.has_outcome);
+    Ok((by_id(rows.into_iter().map(|row| row.account).collect())?, has_outcome))
+}
+
+#[derive(Debug, QueryableByName)]
+struct Locked {
+    #[diesel(embed)]
+    account: Row,
+    #[diesel(sql_type = Bool)]
+    has_outcome: bool,
 }
 
 fn by_id(rows: Vec<Row>) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {

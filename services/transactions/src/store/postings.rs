@@ -1,5 +1,7 @@
-//! What a batch of postings adds: headers, entries, balances and the change itself in one statement;
-//! what only some postings have where there is any.
+//! What a batch of postings adds: outcomes, headers, entries, balances and the change itself in one
+//! statement; what only some postings have where there is any.
+
+use std::sync::LazyLock;
 
 use diesel::prelude::*;
 use diesel::sql_types::{
@@ -7,22 +9,24 @@ use diesel::sql_types::{
 };
 use shared::db::statement;
 use shared::ids::TenantId;
+use shared::outcome::{self, Settled};
 use shared::time::Timestamp;
 
 use super::transactions::direction_column;
 use super::{column, links, texts};
 use crate::domain::{LedgerAccount, PostedEntry, PostedTransaction};
 
-/// Writes transactions and the accounts as they leave them. A transaction id that is in use is a
-/// unique violation.
+/// Writes outcomes, transactions and the accounts as they leave them. A request id or a transaction
+/// id that is in use is a unique violation.
 pub(crate) fn write(
     conn: &mut PgConnection,
     tenant: TenantId,
+    outcomes: &[Settled<'_>],
     transactions: &[&PostedTransaction],
     accounts: &[&LedgerAccount],
     now: Timestamp,
 ) -> QueryResult<()> {
-    write_books(conn, tenant, transactions, accounts, now)?;
+    write_books(conn, tenant, outcomes, transactions, accounts, now)?;
     texts::write_texts(conn, tenant, transactions)?;
     texts::write_labels(conn, tenant, transactions)?;
     links::write_links(conn, tenant, transactions)?;
@@ -31,29 +35,33 @@ pub(crate) fn write(
 
 /// The rows of the accounts are locked, so each stays where one look-up finds it: a join with the
 /// table may be planned as a walk over all accounts of the tenant.
-const BOOKS: &str = ", \
+const BOOKS: &str = "\
     headers AS ( \
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
             booking_date, batch_id, batch_index, overrides, reverses, hold_id, group_id) \
-        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n), \
+        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) AS n), \
     lines AS ( \
         INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
             direction, amount, currency, posted_after, available_after, version_after, \
             value_date) \
-        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) AS n), \
+        SELECT $1, n.* FROM unnest($26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36) AS n), \
     change AS ( \
         INSERT INTO changes (tenant_id, id, kind, ids, create_time) \
-        SELECT $1, $37, 'transaction.posted', $2, $38 WHERE cardinality($2) > 0) \
+        SELECT $1, $49, 'transaction.posted', $14, $50 WHERE cardinality($14) > 0) \
     UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
         held = n.held, entry_seq = n.entry_seq, version = n.version, \
         record_time = n.record_time, next_expiry = n.next_expiry, excess = n.excess, \
         day = n.day, day_debits = n.day_debits, day_credits = n.day_credits \
     FROM (SELECT n.*, \
               (SELECT ctid FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id) AS place \
-          FROM unnest($25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36) \
+          FROM unnest($37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48) \
               AS n (id, debits, credits, held, entry_seq, version, record_time, next_expiry, \
                     excess, day, day_debits, day_credits) OFFSET 0) n \
     WHERE a.tenant_id = $1 AND a.id = n.id AND a.ctid = n.place";
+
+/// The outcomes too, in the same round trip.
+static WRITE: LazyLock<String> =
+    LazyLock::new(|| format!(", claims AS ({}), {BOOKS}", outcome::INSERT));
 
 /// An entry with its transaction and its place there.
 type Line<'a> = (&'a PostedTransaction, i32, &'a PostedEntry);
@@ -61,6 +69,7 @@ type Line<'a> = (&'a PostedTransaction, i32, &'a PostedEntry);
 fn write_books(
     conn: &mut PgConnection,
     tenant: TenantId,
+    outcomes: &[Settled<'_>],
     transactions: &[&PostedTransaction],
     accounts: &[&LedgerAccount],
     now: Timestamp,
@@ -119,8 +128,9 @@ fn write_books(
             .into_sql::<Array<Numeric>>(),
     );
     let change = (uuid::Uuid::now_v7().into_sql::<Uuid>(), now.into_sql::<Timestamptz>());
-    let binds = (tenant.into_sql::<Uuid>(), headers, entries, balances, change);
-    let updated = statement(BOOKS, binds).execute(conn)?;
+    let claims = outcome::insertion(tenant, outcomes);
+    let binds = (claims, headers, entries, balances, change);
+    let updated = statement(&WRITE, binds).execute(conn)?;
     // Every account is locked, so each is there; anything else must not be committed.
     if updated == accounts.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
 }
