@@ -50,7 +50,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    external_ids (tenant_id, collection, kind, value) {
+    external_ids (tenant_id, collection, holder_id, kind) {
         tenant_id -> Uuid,
         collection -> SmallInt,
         kind -> Text,
