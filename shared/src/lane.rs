@@ -45,7 +45,7 @@ pub enum Priority {
 #[group(skip)]
 #[command(next_help_heading = "Lane")]
 pub struct Config {
-    /// Entries that wait at most; more are RESOURCE_EXHAUSTED
+    /// Entries that wait in one lane at most; more are RESOURCE_EXHAUSTED
     #[arg(
         long,
         env = "STRONGROOM_LANE_QUEUE",
@@ -53,6 +53,9 @@ pub struct Config {
         value_parser = at_least_one
     )]
     pub lane_queue: usize,
+    /// Lanes, each with a connection of its own; a tenant's work stays in one of them
+    #[arg(long, env = "STRONGROOM_LANES", default_value = "4", value_parser = at_least_one)]
+    pub lanes: usize,
     /// Entries of one commit at most, unless a single request has more
     #[arg(long, env = "STRONGROOM_LANE_BATCH", default_value = "2048", value_parser = at_least_one)]
     pub lane_batch: usize,
@@ -166,6 +169,43 @@ impl<W: Worker> Lane<W> {
     }
 }
 
+/// Several lanes. What has one key is done by one of them, in the order in which it came; what has
+/// not may be done at once.
+pub struct Lanes<W: Worker>(Arc<[Lane<W>]>);
+
+impl<W: Worker> Clone for Lanes<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<W: Worker> std::fmt::Debug for Lanes<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Lanes").field(&self.0.len()).finish()
+    }
+}
+
+impl<W: Worker> Lanes<W> {
+    /// Starts as many lanes as the configuration says, each with a worker of its own.
+    pub fn start(
+        name: &str,
+        config: &Config,
+        mut worker: impl FnMut() -> (W, TaskTrackerToken),
+    ) -> std::io::Result<Self> {
+        let lane = |number| {
+            let (worker, owner) = worker();
+            Lane::start(&format!("{name}-{number}"), config.clone(), worker, owner)
+        };
+        Ok(Self((0..config.lanes).map(lane).collect::<std::io::Result<_>>()?))
+    }
+
+    /// The lane of a key.
+    pub fn of(&self, key: uuid::Uuid) -> &Lane<W> {
+        let lanes = self.0.len() as u128;
+        &self.0[usize::try_from(key.as_u128() % lanes).unwrap_or_default()]
+    }
+}
+
 fn serve<W: Worker>(lane: &Inner<W>, mut worker: W) {
     while let Some(batch) = take(lane) {
         let mut answers = Vec::with_capacity(batch.len());
@@ -273,7 +313,7 @@ mod tests {
         let (gate, wait) = mpsc::channel();
         let (tell, batches) = mpsc::channel();
         let tracker = TaskTracker::new();
-        let config = Config { lane_queue: queue, lane_batch: batch };
+        let config = Config { lanes: 1, lane_queue: queue, lane_batch: batch };
         let lane = Lane::start("test", config, Gated(wait, tell), tracker.token()).unwrap();
         Test { lane, gate, batches, tracker }
     }

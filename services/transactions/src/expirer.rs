@@ -8,12 +8,12 @@ use shared::clock::Clock;
 use shared::db::{Db, DbError, Scope};
 use shared::deadline::Deadline;
 use shared::ids::TenantId;
-use shared::lane::{Lane, Priority};
+use shared::lane::{Lanes, Priority};
 use shared::problem::Problem;
 use shared::tenants::{self, Tenants};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Ask, Engine, Job};
+use crate::engine::{Ask, Engine, Job, submit};
 use crate::store::holds;
 
 /// Holds that are looked at at once.
@@ -31,7 +31,7 @@ pub(crate) struct Expirer {
     pub(crate) tenants: Tenants,
     pub(crate) db: Db,
     pub(crate) clock: Clock,
-    pub(crate) lane: Lane<Engine>,
+    pub(crate) lanes: Lanes<Engine>,
 }
 
 impl Expirer {
@@ -76,7 +76,7 @@ impl Expirer {
             }
             let tenant = Arc::clone(&self.tenants.get(id, deadline).await?);
             let job = Job { tenant, ask: Ask::Expire(accounts) };
-            self.lane.submit(job, deadline, Priority::Bulk).await??;
+            submit(&self.lanes, job, deadline, Priority::Bulk).await?;
         }
     }
 }

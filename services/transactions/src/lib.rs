@@ -21,7 +21,7 @@ use shared::clock::Clock;
 use shared::config::{Common, seconds};
 use shared::db::Schema;
 use shared::grpc::client::{self, Peer};
-use shared::lane::{self, Lane};
+use shared::lane::{self, Lanes};
 use shared::token::WorkloadSigner;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -116,24 +116,26 @@ fn routes(
         Peer::new("accounts", address, &config.peers, signer.clone(), shutdown.clone())
     };
     let accounts = config.accounts.as_ref().map(peer).map(clients::Accounts::new);
-    let (session, owner) = base.db.session();
     let timeout = config.common.db.statement_timeout;
-    let engine = engine::Engine { session, clock: base.clock.clone(), timeout };
-    let lane = Lane::start("postings", config.lane.clone(), engine, owner)
+    let engine = || {
+        let (session, owner) = base.db.session();
+        (engine::Engine { session, clock: base.clock.clone(), timeout }, owner)
+    };
+    let lanes = Lanes::start("postings", &config.lane, engine)
         .map_err(|error| BootError::Service(format!("cannot start a thread: {error}")))?;
     let expirer = Expirer {
         interval: config.expiry_interval,
         tenants: base.tenants,
         db: base.db.clone(),
         clock: base.clock.clone(),
-        lane: lane.clone(),
+        lanes: lanes.clone(),
     };
     tasks.spawn(expirer.run(stop.clone()));
     let rpc = rpc::Rpc {
         currencies: rpc::Currencies::new(base.db.clone()),
         db: base.db,
         clock: base.clock,
-        lane,
+        lanes,
         accounts,
         message_bytes_max: config.common.server.max_message_bytes,
     };

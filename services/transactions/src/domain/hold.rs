@@ -68,11 +68,13 @@ impl Hold {
         self.state == HoldState::Open && self.expire_time.is_some_and(|time| time <= now)
     }
 
-    /// The hold as it stands now: an expiry that nobody has recorded yet holds all the same.
+    /// The hold as it stands now: an expiry that nobody has recorded yet holds all the same, and
+    /// will be the next event.
     pub(crate) fn as_of(mut self, now: Timestamp) -> Self {
         if self.is_past(now) {
             self.give_up(self.remaining);
             self.state = HoldState::Expired;
+            self.event_seq += 1;
         }
         self
     }

@@ -6,14 +6,14 @@ use shared::money::{Money, Units};
 use shared::time::Timestamp;
 
 use super::limit::Count;
-use super::posting::{Captures, Special, admit, exceeds};
+use super::posting::{Before, Captures, Special, admit, exceeds, in_currency_of};
 use super::{
     AccountId, Act, Books, Capture, Collection, Counted, Direction, Extend, Force, Hold,
     HoldEventType, HoldId, HoldState, Increase, NewEntry, NewHold, NewTransaction, Override,
     Overrides, Place, PostedTransaction, Refusal, Release, TransactionId, What,
 };
 
-/// Events that one hold may have.
+/// Events that a hold may have while it goes on; its end always passes.
 const EVENTS_MAX: i32 = 1_000;
 
 impl Books {
@@ -24,14 +24,7 @@ impl Books {
             if let Some(destination) = new.destination {
                 // What forbids credits is asked when there is one.
                 let destination = books.open_account(Place::Destination, destination)?;
-                if destination.currency != new.amount.currency {
-                    return Err(Refusal::CurrencyMismatch {
-                        field: "amount.currency".to_owned(),
-                        of: destination.id.name(),
-                        found: new.amount,
-                        expected: destination.currency.code().to_owned(),
-                    });
-                }
+                in_currency_of(destination, Place::Destination, new.amount)?;
             }
             if new.expire_time.is_some_and(|time| time <= books.now) {
                 return Err(invalid("expire_time", "must be in the future"));
@@ -72,7 +65,7 @@ impl Books {
             let mut event = hold.event(HoldEventType::Increased, amount.units, record_time);
             event.overrides = overrides(increase.force.as_ref());
             books.put_event(event);
-            books.put_hold(hold.clone());
+            books.put_changed(&hold)?;
             Ok(hold)
         })
     }
@@ -94,7 +87,7 @@ impl Books {
             // The account looks for expired holds at the old time, finds none, and goes on.
             let event = hold.event(HoldEventType::Extended, Units::ZERO, record_time);
             books.put_event(event);
-            books.put_hold(hold.clone());
+            books.put_changed(&hold)?;
             Ok(hold)
         })
     }
@@ -120,7 +113,7 @@ impl Books {
             books.give_back_counted(&mut hold, amount);
             let event = hold.event(HoldEventType::Released, amount, record_time);
             books.put_event(event);
-            books.put_hold(hold.clone());
+            books.put_changed(&hold)?;
             Ok(hold)
         })
     }
@@ -145,6 +138,7 @@ impl Books {
             let captures = Captures {
                 hold: hold.id,
                 account: hold.account,
+                is_open: hold.state == HoldState::Open,
                 freed: from_hold.checked_add(rest).unwrap_or(from_hold),
                 excess: taken.checked_sub(from_hold).unwrap_or_default(),
             };
@@ -164,7 +158,7 @@ impl Books {
                 let event = hold.event(HoldEventType::Released, rest, posted.record_time);
                 books.put_event(event);
             }
-            books.put_hold(hold.clone());
+            books.put_changed(&hold)?;
             Ok((hold, posted))
         })
     }
@@ -196,10 +190,6 @@ impl Books {
     /// A hold that something may still be asked of.
     fn open_hold(&self, id: HoldId, overrides: Overrides) -> Result<Hold, Refusal> {
         let hold = self.holds.get(&id).ok_or(Refusal::UnknownHold(id))?.clone();
-        if hold.event_seq >= EVENTS_MAX {
-            let sentence = format!("must be a hold of under {EVENTS_MAX} events");
-            return Err(Refusal::Invalid { field: "name".to_owned(), sentence });
-        }
         match hold.state {
             HoldState::Open => Ok(hold),
             HoldState::Expired if overrides.has(Override::HoldExpired) => Ok(hold),
@@ -208,6 +198,17 @@ impl Books {
             }
             state => Err(Refusal::HoldFinished { hold: id, state }),
         }
+    }
+
+    /// Puts a hold that was changed into the books, unless it has changed too often.
+    fn put_changed(&mut self, hold: &Hold) -> Result<(), Refusal> {
+        let goes_on = matches!(hold.state, HoldState::Open | HoldState::Expired);
+        if goes_on && hold.event_seq > EVENTS_MAX {
+            let sentence = &format!("must be a hold of under {EVENTS_MAX} events");
+            return Err(invalid("name", sentence));
+        }
+        self.put_hold(hold.clone());
+        Ok(())
     }
 
     /// Keeps an amount back on an account, as far as controls, bound and limits let it pass.
@@ -224,11 +225,11 @@ impl Books {
             return Err(Refusal::UnknownAccount { place: Place::Hold, account: id });
         };
         admit(account, Place::Hold, amount, Act::Hold, overrides, now)?;
-        let before = account.available(now);
+        let before = Before::of(account, now);
         let overflow = Refusal::Overflow { place: Place::Hold, account: id };
         account.held = account.held.checked_add(amount.units).ok_or(overflow)?;
         let overridden = overrides.has(Override::Funds);
-        if !overridden && let Some(refusal) = exceeds(account, before, now) {
+        if !overridden && let Some(refusal) = exceeds(account, &before, now) {
             return Err(refusal(Place::Hold));
         }
         account.record_excess(overridden);
@@ -302,13 +303,17 @@ impl Books {
     /// What the entries of a capture take from the account of the hold, on balance.
     fn taken(&self, hold: &Hold, draft: &NewTransaction) -> Result<Units, Refusal> {
         let account = self.open_account(Place::Entry(0), hold.account)?;
-        let own = |entry: &&NewEntry| entry.account == hold.account;
-        let taken = draft.entries.iter().filter(own).try_fold(Units::ZERO, |sum, entry| {
-            match account.act(entry.direction) {
+        let mut taken = Some(Units::ZERO);
+        for (index, entry) in draft.entries.iter().enumerate() {
+            if entry.account != hold.account {
+                continue;
+            }
+            in_currency_of(account, Place::Entry(index), entry.amount)?;
+            taken = taken.and_then(|sum| match account.act(entry.direction) {
                 Act::Credit => sum.checked_sub(entry.amount.units),
                 _ => sum.checked_add(entry.amount.units),
-            }
-        });
+            });
+        }
         match taken {
             Some(taken) if taken > Units::ZERO => Ok(taken),
             _ => Err(invalid("entries", "must take something from the account of the hold")),

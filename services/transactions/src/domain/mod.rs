@@ -11,6 +11,8 @@ mod limit;
 mod link;
 mod posting;
 mod refusal;
+#[cfg(test)]
+mod testing;
 mod transaction;
 
 use shared::ids::{Id, Resource};

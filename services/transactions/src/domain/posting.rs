@@ -24,16 +24,27 @@ pub(super) struct Special {
 pub(super) struct Captures {
     pub(super) hold: HoldId,
     pub(super) account: AccountId,
+    /// What is taken of an expired hold is a debit like any other.
+    pub(super) is_open: bool,
     /// What the hold keeps back no more.
     pub(super) freed: Units,
     /// What the entries take beyond what the hold kept back: limits have not counted it.
     pub(super) excess: Units,
 }
 
-/// An account before the posting.
-struct Before {
+/// An account before the act.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
     account: AccountId,
     available: Option<Units>,
+    held: Units,
+}
+
+impl Before {
+    pub(super) fn of(account: &LedgerAccount, now: Timestamp) -> Self {
+        let (account, available, held) = (account.id, account.available(now), account.held);
+        Self { account, available, held }
+    }
 }
 
 impl Books {
@@ -75,6 +86,10 @@ impl Books {
         let is_chosen = draft.id.is_some();
         self.claim_ids(Collection::Transactions, id.uuid(), is_chosen, &draft.external_ids)?;
         self.check_versions(draft)?;
+        // Before the bounds: what was given back already stays so, whatever money comes.
+        for (index, link) in draft.links.iter().enumerate() {
+            self.take(index, link)?;
+        }
         let mut ids: BTreeSet<AccountId> = draft.entries.iter().map(|e| e.account).collect();
         ids.extend(special.captures.map(|captures| captures.account));
         let record_time = self.record_time(&ids);
@@ -85,9 +100,6 @@ impl Books {
         self.check_bounds(&before, draft)?;
         self.check_wishes(draft)?;
         self.count_entries(draft, special.captures)?;
-        for (index, link) in draft.links.iter().enumerate() {
-            self.take(index, link)?;
-        }
         let effective_time = draft.effective_time.unwrap_or(record_time);
         let posted = PostedTransaction {
             id,
@@ -128,9 +140,7 @@ impl Books {
 
     fn positions(&self, ids: &BTreeSet<AccountId>) -> Vec<Before> {
         let accounts = ids.iter().filter_map(|id| self.accounts.get(id));
-        let before = accounts
-            .map(|account| Before { account: account.id, available: account.available(self.now) });
-        before.collect()
+        accounts.map(|account| Before::of(account, self.now)).collect()
     }
 
     fn free(&mut self, captures: Option<Captures>) {
@@ -179,7 +189,7 @@ impl Books {
             let Some(account) = self.accounts.get_mut(&old.account) else {
                 continue;
             };
-            if !overridden && let Some(refusal) = exceeds(account, old.available, self.now) {
+            if !overridden && let Some(refusal) = exceeds(account, old, self.now) {
                 let worsens = |e: &NewEntry| {
                     e.account == old.account && account.act(e.direction) == Act::Debit
                 };
@@ -302,10 +312,9 @@ impl Books {
 
 /// What an entry is to its account.
 fn act_of(account: &LedgerAccount, entry: &NewEntry, captures: Option<Captures>) -> Act {
+    let is_held = |captures: Captures| captures.is_open && captures.account == account.id;
     match account.act(entry.direction) {
-        Act::Debit if captures.is_some_and(|captures| captures.account == account.id) => {
-            Act::Capture
-        }
+        Act::Debit if captures.is_some_and(is_held) => Act::Capture,
         act => act,
     }
 }
@@ -319,17 +328,7 @@ pub(super) fn admit(
     overrides: Overrides,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    if amount.currency != account.currency {
-        return Err(Refusal::CurrencyMismatch {
-            field: match place {
-                Place::Entry(index) => format!("entries[{index}].amount.currency"),
-                Place::Hold | Place::Destination => "amount.currency".to_owned(),
-            },
-            of: account.id.name(),
-            found: amount,
-            expected: account.currency.code().to_owned(),
-        });
-    }
+    in_currency_of(account, place, amount)?;
     match account.blocked_by(act, now) {
         Some((source, reason_code)) if !overrides.has(Override::Controls) => {
             let (source, reason_code) = (source.to_owned(), reason_code.to_owned());
@@ -339,14 +338,34 @@ pub(super) fn admit(
     }
 }
 
+/// Whether an amount is in the currency of the account.
+pub(super) fn in_currency_of(
+    account: &LedgerAccount,
+    place: Place,
+    amount: Money,
+) -> Result<(), Refusal> {
+    if amount.currency == account.currency {
+        return Ok(());
+    }
+    Err(Refusal::CurrencyMismatch {
+        field: match place {
+            Place::Entry(index) => format!("entries[{index}].amount.currency"),
+            Place::Hold | Place::Destination => "amount.currency".to_owned(),
+        },
+        of: account.id.name(),
+        found: amount,
+        expected: account.currency.code().to_owned(),
+    })
+}
+
 /// Why an account may not stand as it does now, where it may not: it is below its bound, and was not
-/// as far below before.
+/// as far below before. The figures are those of before, and what is missing.
 pub(super) fn exceeds(
     account: &LedgerAccount,
-    before: Option<Units>,
+    before: &Before,
     now: Timestamp,
 ) -> Option<impl Fn(Place) -> Refusal> {
-    let (available, after) = (before?, account.available(now)?);
+    let (available, after) = (before.available?, account.available(now)?);
     if after >= Units::ZERO || after >= available {
         return None;
     }
@@ -356,7 +375,7 @@ pub(super) fn exceeds(
     };
     let (id, money) = (account.id, |units| account.money(units));
     let (available, shortfall) = (money(available), money(Units::ZERO.checked_sub(after)?));
-    let (held, blocked, limit) = (money(account.held), money(account.blocked(now)), money(limit));
+    let (held, blocked, limit) = (money(before.held), money(account.blocked(now)), money(limit));
     Some(move |place| Refusal::InsufficientFunds {
         place,
         account: id,
@@ -380,6 +399,14 @@ fn opposite(original: &Original, reversal: &Reversal) -> Result<NewTransaction, 
                 field: format!("parts[{index}].entry_index"),
                 sentence: format!("must be below {}, its entries", original.entries.len()),
             })?;
+            if part.amount.currency != entry.amount.currency {
+                return Err(Refusal::CurrencyMismatch {
+                    field: format!("parts[{index}].amount.currency"),
+                    of: reversal.original.name(),
+                    found: part.amount,
+                    expected: entry.amount.currency.code().to_owned(),
+                });
+            }
             parts.push((part.index, *entry, part.amount));
         }
         parts

@@ -1,66 +1,13 @@
 use proptest::prelude::*;
-use shared::money::Currency;
 
 use super::*;
-use crate::domain::Force;
-use crate::domain::{AccountClass, Block, Controls, Effect, NewAccount, Overdraft};
-
-const NOW: Timestamp = Timestamp::from_micros(1_000_000);
-
-fn id(number: u128) -> AccountId {
-    AccountId::from_uuid(uuid::Uuid::from_u128(number))
-}
-
-fn eur(units: i128) -> Money {
-    Money { currency: Currency::iso("EUR").unwrap(), units: Units::new(units).unwrap() }
-}
-
-fn account(number: u128, overdraft: Overdraft) -> LedgerAccount {
-    let (class, gl_code) = (AccountClass::Liability, String::new());
-    NewAccount {
-        id: id(number),
-        currency: eur(0).currency,
-        class,
-        gl_code,
-        overdraft,
-        controls: vec![],
-        customer: None,
-        parent: None,
-    }
-    .open(Timestamp::from_micros(1))
-}
-
-fn books(accounts: impl IntoIterator<Item = LedgerAccount>) -> Books {
-    let mut books = Books::open(NOW, jiff::tz::TimeZone::UTC);
-    books.accounts = accounts.into_iter().map(|account| (account.id, account)).collect();
-    books
-}
+use crate::domain::testing::{NOW, account, books, eur, id, limit, transfer};
+use crate::domain::{Block, Controls, Effect, Force, Overdraft};
 
 fn post(books: &mut Books, draft: &NewTransaction) -> Result<PostedTransaction, Refusal> {
     let posted = books.post(TransactionId::generate(), draft);
     books.settle();
     posted
-}
-
-fn transfer(from: u128, to: u128, units: i128) -> NewTransaction {
-    let entry = |number, direction| NewEntry::plain(id(number), direction, eur(units));
-    NewTransaction {
-        id: None,
-        kind: "TEST".to_owned(),
-        entries: vec![entry(from, Direction::Debit), entry(to, Direction::Credit)],
-        description: String::new(),
-        labels: BTreeMap::new(),
-        effective_time: None,
-        links: vec![],
-        evidence: vec![],
-        external_ids: BTreeMap::new(),
-        group_id: None,
-        force: None,
-    }
-}
-
-fn limit(units: i128) -> Overdraft {
-    Overdraft::Limit(Units::new(units).unwrap())
 }
 
 #[test]

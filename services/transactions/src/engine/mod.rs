@@ -12,8 +12,9 @@ use diesel::PgConnection;
 use shared::clock::Clock;
 use shared::db::{DbError, Scope, Session};
 use shared::deadline::Deadline;
-use shared::lane::Worker;
+use shared::lane::{Lanes, Priority, Worker};
 use shared::outcome::Request;
+use shared::problem::Problem;
 use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 use uuid::Uuid;
@@ -121,6 +122,17 @@ pub(crate) enum Settled {
 
 /// The answer to one job.
 pub(crate) type Answer = Result<Settled, Error>;
+
+/// Has a job done in the lane of its tenant.
+pub(crate) async fn submit(
+    lanes: &Lanes<Engine>,
+    job: Job,
+    deadline: Deadline,
+    priority: Priority,
+) -> Result<Settled, Problem> {
+    let lane = lanes.of(job.tenant.id.uuid());
+    Ok(lane.submit(job, deadline, priority).await??)
+}
 
 /// Decides a job in a snapshot, and leaves no trace.
 pub(crate) fn preview(

@@ -61,8 +61,12 @@ pub(super) fn open(
     };
     books.accounts = found;
     let next = find_expired(conn, id, &books, &mut hold_ids)?;
-    books.holds = holds::select_all(conn, id, &hold_ids)?;
-    links::read_totals(conn, id, &mut books.originals, &entries(&items, &wanted), is_locked)?;
+    let mut holds = holds::select_all(conn, id, &hold_ids)?;
+    // One that was made since its account was looked for is not locked, and so not there.
+    holds.retain(|_, hold| books.accounts.contains_key(&hold.account));
+    books.holds = holds;
+    let taken_of = entries(&items, &books.originals);
+    links::read_totals(conn, id, &mut books.originals, &taken_of, is_locked)?;
     books.usages = limit_usages::select(conn, id, &usage_keys(&books), is_locked)?;
     books.wanted = wanted;
     for (account, next) in next {
@@ -133,8 +137,8 @@ fn find_expired(
 
 /// The entries that links and reversals take of. Of a reversed transaction all: which ones it takes
 /// is decided later.
-fn entries(items: &[&Item], wanted: &BTreeSet<TransactionId>) -> BTreeSet<EntryRef> {
-    if wanted.is_empty() {
+fn entries(items: &[&Item], originals: &BTreeMap<TransactionId, Original>) -> BTreeSet<EntryRef> {
+    if originals.is_empty() {
         return BTreeSet::new();
     }
     let mut entries = BTreeSet::new();
@@ -143,10 +147,11 @@ fn entries(items: &[&Item], wanted: &BTreeSet<TransactionId>) -> BTreeSet<EntryR
         entries.extend(links.iter().map(|link| link.entry));
         if let Order::Reverse(reversal) = &item.order {
             let transaction = reversal.original;
-            let all = 0..i32::try_from(crate::domain::ENTRIES_MAX).unwrap_or(i32::MAX);
-            let parts = reversal.parts.iter().map(|part| part.index);
-            let indexes: Vec<i32> =
-                if reversal.parts.is_empty() { all.collect() } else { parts.collect() };
+            let all = originals.get(&transaction).map_or(0, |original| original.entries.len());
+            let indexes: Vec<i32> = match reversal.parts.as_slice() {
+                [] => (0..).take(all).collect(),
+                parts => parts.iter().map(|part| part.index).collect(),
+            };
             entries.extend(indexes.into_iter().map(|index| EntryRef { transaction, index }));
         }
     }

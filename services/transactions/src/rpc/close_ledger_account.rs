@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode};
 use crate::domain::{AccountId, LedgerAccount};
-use crate::engine::{Ask, Job};
+use crate::engine::{Ask, Job, submit};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -56,7 +56,8 @@ async fn handle(
 ) -> Result<Response<wire::LedgerAccount>, Problem> {
     let (tenant, now, id) = (call.tenant_id()?, rpc.clock.now(), close.id);
     if close.validate_only {
-        let account = closed(rpc.account(call, id).await?, now)?;
+        let account = rpc.account(call, id).await?;
+        let account = if account.close_time.is_some() { account } else { closed(account, now)? };
         return Ok(Response::new(encode::ledger_account(&account, now)));
     }
     settle_expired(rpc, call, id).await?;
@@ -88,7 +89,7 @@ async fn handle(
 async fn settle_expired(rpc: &Rpc, call: &Call, id: AccountId) -> Result<(), Problem> {
     let tenant = std::sync::Arc::clone(call.tenant()?);
     let job = Job { tenant, ask: Ask::Expire(BTreeSet::from([id])) };
-    rpc.lane.submit(job, call.deadline, Priority::Normal).await??;
+    submit(&rpc.lanes, job, call.deadline, Priority::Normal).await?;
     Ok(())
 }
 

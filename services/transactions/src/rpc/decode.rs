@@ -51,7 +51,7 @@ pub(crate) fn account(
     })
 }
 
-fn account_class(class: wire::AccountClass) -> Decoded<AccountClass> {
+pub(super) fn account_class(class: wire::AccountClass) -> Decoded<AccountClass> {
     match class {
         wire::AccountClass::Asset => Ok(AccountClass::Asset),
         wire::AccountClass::Liability => Ok(AccountClass::Liability),

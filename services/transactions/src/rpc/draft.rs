@@ -169,7 +169,9 @@ fn evidence(names: &[String]) -> Decoded<Vec<Evidence>> {
     at_most(names.len(), EVIDENCE_MAX)?;
     let read = |name: &str| {
         let (record, version) = name.rsplit_once("/versions/")?;
-        let version = version.parse().ok().filter(|version| *version > 0)?;
+        let number: i64 = version.parse().ok().filter(|number| *number > 0)?;
+        // One spelling for each version.
+        let version = Some(number).filter(|number| number.to_string() == version)?;
         Some(Evidence { record: RecordId::parse_name(record).ok()?, version })
     };
     let evidence = names.iter().enumerate().map(|(index, name)| {
@@ -206,13 +208,13 @@ pub(super) fn group_id(id: String) -> Decoded<Option<String>> {
 pub(super) fn force(wire: Option<wire::Force>) -> Decoded<Option<Force>> {
     let Some(wire) = wire else { return Ok(None) };
     let mut overrides = Vec::new();
-    for (index, rule) in wire.overrides().enumerate() {
-        overrides.push(match rule {
-            wire::Override::Funds => Override::Funds,
-            wire::Override::Limits => Override::Limits,
-            wire::Override::Controls => Override::Controls,
-            wire::Override::HoldExpired => Override::HoldExpired,
-            wire::Override::Unspecified => {
+    for (index, rule) in wire.overrides.into_iter().enumerate() {
+        overrides.push(match wire::Override::try_from(rule) {
+            Ok(wire::Override::Funds) => Override::Funds,
+            Ok(wire::Override::Limits) => Override::Limits,
+            Ok(wire::Override::Controls) => Override::Controls,
+            Ok(wire::Override::HoldExpired) => Override::HoldExpired,
+            Ok(wire::Override::Unspecified) | Err(_) => {
                 let sentence = "must be FUNDS, LIMITS, CONTROLS or HOLD_EXPIRED";
                 return Err(invalid(sentence)).at_index("overrides", index);
             }

@@ -16,7 +16,7 @@ use crate::domain::{
     LinkType, Made, Override, Overrides, PostedEntry, PostedTransaction, TransactionId,
 };
 
-pub(super) use account::{balance, ledger_account};
+pub(super) use account::{balance, block, ledger_account, limit};
 
 /// The answer to a single posting.
 pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transaction>, Problem> {

@@ -13,6 +13,7 @@ mod encode;
 mod execute_batch;
 mod explain_balance;
 mod extend_hold;
+mod filters;
 mod get_balance;
 mod get_currency;
 mod get_hold;
@@ -36,7 +37,7 @@ mod set_ledger_controls;
 use shared::clock::Clock;
 use shared::db::Db;
 use shared::grpc::Call;
-use shared::lane::Lane;
+use shared::lane::Lanes;
 use shared::problem::Problem;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::service::Routes;
@@ -60,7 +61,7 @@ pub(crate) use decode::account as decode_account;
 pub(crate) struct Rpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
-    pub(crate) lane: Lane<Engine>,
+    pub(crate) lanes: Lanes<Engine>,
     /// The currencies that requests may name.
     pub(crate) currencies: Currencies,
     /// Who is asked about unknown accounts; nobody where the ledger is used alone.

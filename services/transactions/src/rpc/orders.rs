@@ -11,13 +11,13 @@ use super::Rpc;
 use super::introduce::introduce;
 use super::replay::replay;
 use crate::domain::{BatchId, Made, Order};
-use crate::engine::{Ask, Item, Job, Settled, preview};
+use crate::engine::{self, Ask, Item, Job, Settled, preview};
 
 /// The permission to override rules.
 const FORCE: &str = "transactions.transactions.force";
 /// The permission to see balances, and the figures that would tell them.
 const SEE_BALANCES: &str = "transactions.balances.get";
-/// The figures of refusals that tell balances.
+/// The figures of refusals that tell balances. In LIMIT_EXCEEDED "limit" is a name, and tells none.
 const BALANCES: [&str; 7] =
     ["available", "held", "blocked", "limit", "shortfall", "used", "used_count"];
 
@@ -177,9 +177,22 @@ fn tell(call: &Call, asked: &Asked, mut problem: Problem) -> Problem {
         });
     }
     if !sees_balances(call) {
-        problem.figures.retain(|name, _| !BALANCES.contains(&name.as_str()));
+        hide_balances(&mut problem);
     }
     problem
+}
+
+/// Takes out of a refusal what would tell a balance.
+fn hide_balances(problem: &mut Problem) {
+    let names_limit = problem.reason == Reason::LimitExceeded;
+    problem.figures.retain(|name, _| match name.as_str() {
+        "limit" if names_limit => true,
+        name => !BALANCES.contains(&name),
+    });
+    if problem.reason == Reason::InsufficientFunds {
+        let account = problem.figures.get("account").map_or("The account", String::as_str);
+        problem.message = format!("{account} has not enough available.");
+    }
 }
 
 async fn with_introduction(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Done, Problem> {
@@ -204,7 +217,7 @@ async fn attempt(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Done, Problem>
         let made = rpc.db.read("validate_orders", call.scope(), decide).await?;
         return Ok(Done { made, replayed: false });
     }
-    match rpc.lane.submit(job, call.deadline, asked.priority).await?? {
+    match engine::submit(&rpc.lanes, job, call.deadline, asked.priority).await? {
         Settled::Done(made) => Ok(Done { made, replayed: false }),
         Settled::Replayed(name) => {
             let captures = asked

@@ -8,6 +8,7 @@ use shared::ids::TenantId;
 use shared::money::{Currencies, Currency};
 use shared::outcome::{Once, once};
 use shared::problem::Problem;
+use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
@@ -84,9 +85,12 @@ async fn handle(
     let tenant = call.tenant_id()?;
     let (id, account) = (register.account.id, register.account.clone().open(now));
     if register.validate_only {
-        let existing = find(rpc, call, id).await?;
-        let answer = existing.map_or(Ok(account), |found| same(&register.account, found))?;
-        return Ok(Response::new(encode::ledger_account(&answer, now)));
+        let read = rpc.db.read("validate_ledger_account", call.scope(), move |conn| {
+            check_parent(conn, tenant, &account)?;
+            let existing = select_now(conn, tenant, id, now)?;
+            existing.map_or(Ok(account.clone()), |found| same(&register.account, found))
+        });
+        return Ok(Response::new(encode::ledger_account(&read.await?, now)));
     }
     let asked = (register.chosen, &register.account);
     let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
@@ -97,7 +101,7 @@ async fn handle(
         if ledger_accounts::insert(conn, tenant, &account)? {
             return Ok(account.clone());
         }
-        let found = ledger_accounts::select(conn, tenant, id)?;
+        let found = select_now(conn, tenant, id, now)?;
         same(&asked, found.ok_or_else(|| taken(id))?)
     };
     let done = once(&rpc.db, "register_ledger_account", call.scope(), request, id.name(), write);
@@ -105,18 +109,19 @@ async fn handle(
         Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
         Once::Replayed(name) => {
             let id = AccountId::parse_name(&name)?;
-            let account = find(rpc, call, id).await?.ok_or_else(|| id.not_found())?;
+            let account = rpc.account(call, id).await?;
             Ok(replayed(encode::ledger_account(&account, now)))
         }
     }
 }
 
-async fn find(rpc: &Rpc, call: &Call, id: AccountId) -> Result<Option<LedgerAccount>, Problem> {
-    let tenant = call.tenant_id()?;
-    let read = rpc.db.read("get_ledger_account", call.scope(), move |conn| {
-        ledger_accounts::select(conn, tenant, id)
-    });
-    Ok(read.await?)
+fn select_now(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: AccountId,
+    now: Timestamp,
+) -> Result<Option<LedgerAccount>, Error> {
+    Ok(ledger_accounts::select_now(conn, tenant, &[id].into(), now)?.remove(&id))
 }
 
 /// An account that is registered again as it is. What may change later is not compared.

@@ -65,8 +65,9 @@ async fn handle(
     let (tenant, now) = (call.tenant_id()?, rpc.clock.now());
     if asked.validate_only {
         let read = rpc.db.read("validate_ledger_controls", call.scope(), move |conn| {
-            let account = ledger_accounts::select(conn, tenant, asked.id)?;
-            replace(account.ok_or_else(|| asked.id.not_found())?, &asked, now)
+            let ids = BTreeSet::from([asked.id]);
+            let found = ledger_accounts::select_now(conn, tenant, &ids, now)?.into_values().next();
+            replace(found.ok_or_else(|| asked.id.not_found())?, &asked, now)
         });
         let (account, _) = read.await?;
         return Ok(Response::new(encode::ledger_account(&account, now)));
@@ -79,10 +80,11 @@ async fn handle(
         let ids = BTreeSet::from([asked.id]);
         let (account, _) = ledger_accounts::lock(conn, tenant, &ids, &[])?;
         let account = account.into_values().next().ok_or_else(|| asked.id.not_found())?;
-        let (account, changed) = replace(account, &asked, now)?;
+        let (mut account, changed) = replace(account, &asked, now)?;
         if changed {
             ledger_accounts::update_controls(conn, tenant, &account)?;
         }
+        ledger_accounts::as_of(conn, tenant, [&mut account], now)?;
         Ok::<_, Error>(account)
     };
     let done = once(&rpc.db, "set_ledger_controls", call.scope(), request, id.name(), write);

@@ -110,3 +110,17 @@ pub(crate) fn of_holders(
     }
     Ok(found)
 }
+
+/// The one that has all of these ids, if any.
+pub(super) fn holder(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    collection: Collection,
+    ids: &BTreeMap<String, String>,
+) -> QueryResult<Option<uuid::Uuid>> {
+    let wanted = ids.iter().map(|(kind, value)| (collection, kind.clone(), value.clone()));
+    let found = taken(conn, tenant, &wanted.collect())?;
+    let holders: BTreeSet<uuid::Uuid> = found.values().copied().collect();
+    let is_one = found.len() == ids.len() && holders.len() == 1;
+    Ok(holders.into_iter().next().filter(|_| is_one))
+}

@@ -168,16 +168,19 @@ pub(crate) fn select_all(
     tenant: TenantId,
     ids: &BTreeSet<AccountId>,
 ) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
-    let rows = ledger_accounts::table
-        .filter(ledger_accounts::tenant_id.eq(tenant))
-        .filter(ledger_accounts::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
-        .select(Row::as_select())
-        .load(conn)?;
-    by_id(rows)
+    const READ: &str = "\
+        SELECT a.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
+                posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
+                record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
+                day_debits, day_credits \
+            FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id LIMIT 1) a";
+    let ids: Vec<AccountId> = ids.iter().copied().collect();
+    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
+    by_id(statement(READ, binds).load(conn)?)
 }
 
-/// Reads accounts as they stand at a time: holds that have expired keep nothing back, whether or not
-/// anybody has recorded that. Unknown ids are left out.
+/// Reads accounts as they stand at a time. Unknown ids are left out.
 pub(crate) fn select_now(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -185,14 +188,28 @@ pub(crate) fn select_now(
     now: Timestamp,
 ) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
     let mut accounts = select_all(conn, tenant, ids)?;
-    let due = accounts.values().filter(|a| a.next_expiry.is_some_and(|time| time <= now));
-    let due: Vec<AccountId> = due.map(|account| account.id).collect();
-    for (id, expired) in holds::expired_amounts(conn, tenant, due, now)? {
-        if let Some(account) = accounts.get_mut(&id) {
+    as_of(conn, tenant, accounts.values_mut(), now)?;
+    Ok(accounts)
+}
+
+/// Has accounts that were read stand as they do at a time: holds that have expired keep nothing back,
+/// whether or not anybody has recorded that.
+pub(crate) fn as_of<'a>(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accounts: impl IntoIterator<Item = &'a mut LedgerAccount>,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let is_due = |account: &&mut LedgerAccount| account.next_expiry.is_some_and(|time| time <= now);
+    let due = accounts.into_iter().filter(is_due).map(|account| (account.id, account));
+    let mut due: BTreeMap<AccountId, &mut LedgerAccount> = due.collect();
+    let ids = due.keys().copied().collect();
+    for (id, expired) in holds::expired_amounts(conn, tenant, ids, now)? {
+        if let Some(account) = due.get_mut(&id) {
             account.held = account.held.checked_sub(expired).unwrap_or_default();
         }
     }
-    Ok(accounts)
+    Ok(())
 }
 
 /// Locks accounts and reads them, in the order of their ids, which is the house's lock order. What

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Numeric, SmallInt, Uuid};
+use diesel::sql_types::{Array, BigInt, Integer, Numeric, SmallInt, Text, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
@@ -250,30 +250,57 @@ pub(super) fn select_links(
     tenant: TenantId,
     ids: &[TransactionId],
 ) -> Result<BTreeMap<TransactionId, Vec<Link>>, Error> {
-    type Row = (TransactionId, i16, TransactionId, i32, Units);
-    let rows: Vec<Row> = links::table
-        .filter(links::tenant_id.eq(tenant).and(links::transaction_id.eq_any(ids.to_vec())))
-        .order((links::transaction_id, links::link_index))
-        .select((
-            links::transaction_id,
-            links::type_,
-            links::to_transaction_id,
-            links::to_entry_index,
-            links::amount,
-        ))
-        .load(conn)?;
-    let linked: BTreeSet<TransactionId> = rows.iter().map(|row| row.2).collect();
-    let originals = originals(conn, tenant, &linked)?;
+    // A look-up for each, whatever the planner believes of the tables.
+    const READ: &str = "\
+        SELECT l.*, a.currency, a.decimals FROM unnest($2) AS n (id), \
+        LATERAL (SELECT transaction_id, link_index, type, to_transaction_id, to_entry_index, amount \
+            FROM links WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) l, \
+        LATERAL (SELECT account_id FROM entries WHERE tenant_id = $1 \
+            AND transaction_id = l.to_transaction_id AND entry_index = l.to_entry_index LIMIT 1) e, \
+        LATERAL (SELECT currency, decimals FROM ledger_accounts \
+            WHERE tenant_id = $1 AND id = e.account_id LIMIT 1) a";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let mut rows: Vec<LinkRow> = statement(READ, binds).load(conn)?;
+    rows.sort_by_key(|row| (row.transaction_id, row.link_index));
     let mut found: BTreeMap<TransactionId, Vec<Link>> = BTreeMap::new();
-    for (id, kind, transaction, index, units) in rows {
-        let original = originals.get(&transaction).and_then(|original| original.entry(index));
-        let original =
-            original.ok_or_else(|| DbError::Fault(format!("a link of {id} leads to no entry")))?;
-        let amount = Money { units, ..original.amount };
-        let (kind, entry) = (type_from_column(kind), EntryRef { transaction, index });
-        found.entry(id).or_default().push(Link { kind, entry, amount });
+    for row in rows {
+        let id = row.transaction_id;
+        let decimals = u8::try_from(row.decimals).ok();
+        let currency = decimals.and_then(|decimals| Currency::new(&row.currency, decimals));
+        let currency = currency
+            .ok_or_else(|| DbError::Fault(format!("a link of {id} has no usable currency")))?;
+        found.entry(id).or_default().push(Link {
+            kind: type_from_column(row.kind),
+            entry: EntryRef { transaction: row.to_transaction_id, index: row.to_entry_index },
+            amount: Money { currency, units: row.amount },
+        });
     }
     Ok(found)
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = links)]
+struct LinkRow {
+    transaction_id: TransactionId,
+    link_index: i32,
+    #[diesel(column_name = "type", sql_type = SmallInt)]
+    kind: i16,
+    to_transaction_id: TransactionId,
+    to_entry_index: i32,
+    amount: Units,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = SmallInt)]
+    decimals: i16,
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = evidence)]
+struct EvidenceRow {
+    transaction_id: TransactionId,
+    evidence_index: i32,
+    record_id: RecordId,
+    version: i64,
 }
 
 /// The evidence of transactions, in its order.
@@ -282,14 +309,17 @@ pub(super) fn select_evidence(
     tenant: TenantId,
     ids: &[TransactionId],
 ) -> QueryResult<BTreeMap<TransactionId, Vec<Evidence>>> {
-    let rows: Vec<(TransactionId, RecordId, i64)> = evidence::table
-        .filter(evidence::tenant_id.eq(tenant).and(evidence::transaction_id.eq_any(ids.to_vec())))
-        .order((evidence::transaction_id, evidence::evidence_index))
-        .select((evidence::transaction_id, evidence::record_id, evidence::version))
-        .load(conn)?;
+    const READ: &str = "\
+        SELECT e.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT transaction_id, evidence_index, record_id, version FROM evidence \
+            WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) e";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let mut rows: Vec<EvidenceRow> = statement(READ, binds).load(conn)?;
+    rows.sort_by_key(|row| (row.transaction_id, row.evidence_index));
     let mut found: BTreeMap<TransactionId, Vec<Evidence>> = BTreeMap::new();
-    for (id, record, version) in rows {
-        found.entry(id).or_default().push(Evidence { record, version });
+    for row in rows {
+        let evidence = Evidence { record: row.record_id, version: row.version };
+        found.entry(row.transaction_id).or_default().push(evidence);
     }
     Ok(found)
 }

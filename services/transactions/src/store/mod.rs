@@ -3,16 +3,26 @@
 
 pub(crate) mod currencies;
 pub(crate) mod day_totals;
+pub(crate) mod entries;
 pub(crate) mod external_ids;
 pub(crate) mod hold_events;
+pub(crate) mod hold_lists;
 pub(crate) mod holds;
+pub(crate) mod ledger_account_lists;
 pub(crate) mod ledger_accounts;
 pub(crate) mod limit_usages;
 pub(crate) mod links;
 pub(crate) mod postings;
 pub(crate) mod schema;
 pub(crate) mod texts;
+pub(crate) mod transaction_lists;
 pub(crate) mod transactions;
+
+use shared::time::Timestamp;
+
+/// Where a list begins and ends that is asked for no time: 0001-01-01 and 9999-12-31.
+const EARLIEST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
+const LATEST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
 /// One value of each element, as a column of a set-based statement.
 fn column<T, U>(all: &[T], value: impl Fn(&T) -> U) -> Vec<U> {

@@ -13,7 +13,7 @@ use super::schema::{labels, texts};
 use crate::domain::{PostedTransaction, TransactionId};
 
 /// The index under which a transaction's own description is stored among the memos.
-pub(super) const DESCRIPTION: i32 = -1;
+pub(crate) const DESCRIPTION: i32 = -1;
 /// The index of why it was forced.
 pub(super) const FORCE_REASON: i32 = -2;
 
@@ -85,17 +85,39 @@ pub(super) fn write_labels(
     Ok(())
 }
 
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = texts)]
+struct Written {
+    transaction_id: TransactionId,
+    entry_index: i32,
+    text: String,
+}
+
+fn by_place(rows: Vec<Written>) -> BTreeMap<(TransactionId, i32), String> {
+    rows.into_iter().map(|row| ((row.transaction_id, row.entry_index), row.text)).collect()
+}
+
 /// The texts of transactions, by transaction and index.
 pub(super) fn select_texts(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &[TransactionId],
 ) -> QueryResult<BTreeMap<(TransactionId, i32), String>> {
-    let rows: Vec<(TransactionId, i32, String)> = texts::table
-        .filter(texts::tenant_id.eq(tenant).and(texts::transaction_id.eq_any(ids.to_vec())))
-        .select((texts::transaction_id, texts::entry_index, texts::text))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|(id, index, text)| ((id, index), text)).collect())
+    const READ: &str = "\
+        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT transaction_id, entry_index, text FROM texts \
+            WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) t";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let rows: Vec<Written> = statement(READ, binds).load(conn)?;
+    Ok(by_place(rows))
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = labels)]
+struct Label {
+    transaction_id: TransactionId,
+    key: String,
+    value: String,
 }
 
 /// The labels of transactions.
@@ -104,13 +126,36 @@ pub(super) fn select_labels(
     tenant: TenantId,
     ids: &[TransactionId],
 ) -> QueryResult<BTreeMap<TransactionId, BTreeMap<String, String>>> {
-    let rows: Vec<(TransactionId, String, String)> = labels::table
-        .filter(labels::tenant_id.eq(tenant).and(labels::transaction_id.eq_any(ids.to_vec())))
-        .select((labels::transaction_id, labels::key, labels::value))
-        .load(conn)?;
+    const READ: &str = "\
+        SELECT l.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT transaction_id, key, value FROM labels \
+            WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) l";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let rows: Vec<Label> = statement(READ, binds).load(conn)?;
     let mut found: BTreeMap<TransactionId, BTreeMap<String, String>> = BTreeMap::new();
-    for (id, key, value) in rows {
-        found.entry(id).or_default().insert(key, value);
+    for row in rows {
+        found.entry(row.transaction_id).or_default().insert(row.key, row.value);
     }
     Ok(found)
+}
+
+/// The memos of some entries and the descriptions of their transactions, by transaction and index.
+pub(crate) fn select_of_entries(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    entries: &[(TransactionId, i32)],
+) -> QueryResult<BTreeMap<(TransactionId, i32), String>> {
+    const READ: &str = "\
+        SELECT t.* FROM unnest($2, $3) AS n (id, index), LATERAL ( \
+            SELECT transaction_id, entry_index, text FROM texts \
+            WHERE tenant_id = $1 AND transaction_id = n.id AND entry_index = n.index LIMIT 1) t";
+    let both = |(id, index): &(TransactionId, i32)| [(*id, *index), (*id, DESCRIPTION)];
+    let wanted: Vec<_> = entries.iter().flat_map(both).collect();
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(&wanted, |text| text.0).into_sql::<Array<Uuid>>(),
+        column(&wanted, |text| text.1).into_sql::<Array<Integer>>(),
+    );
+    let rows: Vec<Written> = statement(READ, binds).load(conn)?;
+    Ok(by_place(rows))
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Uuid};
+use diesel::sql_types::{Array, SmallInt, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
 
-use super::schema::{entries, ledger_accounts, transactions};
+use super::schema::{entries, transactions};
 use super::{external_ids, links, texts};
 use crate::domain::{
     AccountId, BatchId, Collection, Direction, Force, HoldId, NewEntry, Overrides, PostedEntry,
@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, QueryableByName)]
 #[diesel(table_name = transactions)]
 struct Header {
     id: TransactionId,
@@ -85,10 +85,13 @@ pub(crate) fn select_all(
     tenant: TenantId,
     ids: &[TransactionId],
 ) -> Result<Vec<PostedTransaction>, Error> {
-    let headers: Vec<Header> = transactions::table
-        .filter(transactions::tenant_id.eq(tenant).and(transactions::id.eq_any(ids.to_vec())))
-        .select(Header::as_select())
-        .load(conn)?;
+    const HEADERS: &str = "\
+        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT id, kind, effective_time, record_time, booking_date, batch_id, batch_index, \
+                overrides, reverses, hold_id, group_id \
+            FROM transactions WHERE tenant_id = $1 AND id = n.id LIMIT 1) t";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let headers: Vec<Header> = statement(HEADERS, binds).load(conn)?;
     let mut written = texts::select_texts(conn, tenant, ids)?;
     let mut labels = texts::select_labels(conn, tenant, ids)?;
     let mut links = links::select_links(conn, tenant, ids)?;
@@ -130,7 +133,7 @@ pub(crate) fn select_all(
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, QueryableByName)]
 #[diesel(table_name = entries)]
 struct EntryRow {
     transaction_id: TransactionId,
@@ -142,6 +145,9 @@ struct EntryRow {
     posted_after: Units,
     available_after: Option<Units>,
     version_after: i64,
+    currency: String,
+    #[diesel(sql_type = SmallInt)]
+    decimals: i16,
 }
 
 fn select_entries(
@@ -150,21 +156,23 @@ fn select_entries(
     ids: &[TransactionId],
     memos: &mut BTreeMap<(TransactionId, i32), String>,
 ) -> Result<BTreeMap<TransactionId, Vec<PostedEntry>>, Error> {
-    let same_account = ledger_accounts::tenant_id
-        .eq(entries::tenant_id)
-        .and(ledger_accounts::id.eq(entries::account_id));
-    let rows: Vec<(EntryRow, (String, i16))> = entries::table
-        .inner_join(ledger_accounts::table.on(same_account))
-        .filter(entries::tenant_id.eq(tenant).and(entries::transaction_id.eq_any(ids.to_vec())))
-        .order((entries::transaction_id, entries::entry_index))
-        .select((EntryRow::as_select(), (ledger_accounts::currency, ledger_accounts::decimals)))
-        .load(conn)?;
+    // A look-up for each, whatever the planner believes of the tables.
+    const ENTRIES: &str = "\
+        SELECT e.*, a.decimals FROM unnest($2) AS n (id), \
+        LATERAL (SELECT transaction_id, entry_index, account_id, entry_seq, direction, amount, \
+                currency, posted_after, available_after, version_after \
+            FROM entries WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) e, \
+        LATERAL (SELECT decimals FROM ledger_accounts \
+            WHERE tenant_id = $1 AND id = e.account_id LIMIT 1) a";
+    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let mut rows: Vec<EntryRow> = statement(ENTRIES, binds).load(conn)?;
+    rows.sort_by_key(|row| (row.transaction_id, row.entry_index));
     let mut found: BTreeMap<TransactionId, Vec<PostedEntry>> = BTreeMap::new();
-    for (row, (code, decimals)) in rows {
+    for row in rows {
         let id = row.transaction_id;
         let fault = || DbError::Fault(format!("an entry of {id} is not readable"));
-        let decimals = u8::try_from(decimals).map_err(|_| fault())?;
-        let currency = Currency::new(&code, decimals).ok_or_else(fault)?;
+        let decimals = u8::try_from(row.decimals).map_err(|_| fault())?;
+        let currency = Currency::new(&row.currency, decimals).ok_or_else(fault)?;
         let entry = NewEntry {
             account: row.account_id,
             direction: direction_from_column(row.direction),

@@ -2,14 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod attributes;
 mod bad_input;
 mod batches;
+mod books;
+mod closing;
 mod concurrency;
 mod currencies;
 mod defence;
+mod forced;
+mod hold_expiry;
+mod holds;
+mod limits;
+mod links;
+mod list_plans;
+mod mixed_batches;
+mod model;
 mod outcomes;
 mod plans;
 mod postings;
+mod preconditions;
+mod repeats;
 mod requests;
 mod setup;
 mod unknown_accounts;

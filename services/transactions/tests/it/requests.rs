@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use shared::problem::Reason;
 use shared::testing::refusal;
+use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::Status;
 
@@ -33,6 +34,25 @@ pub(crate) fn capture(hold: &str) -> wire::CaptureHoldRequest {
 pub(crate) fn release(hold: &str) -> wire::ReleaseHoldRequest {
     wire::ReleaseHoldRequest {
         name: hold.to_owned(),
+        request_id: request_id(),
+        ..Default::default()
+    }
+}
+
+/// Another expiry, or none.
+pub(crate) fn extend(hold: &str, expire_time: Option<Timestamp>) -> wire::ExtendHoldRequest {
+    wire::ExtendHoldRequest {
+        name: hold.to_owned(),
+        expire_time: expire_time.map(Timestamp::encode),
+        request_id: request_id(),
+        validate_only: false,
+    }
+}
+
+pub(crate) fn increase(hold: &str, amount: &str) -> wire::IncreaseHoldRequest {
+    wire::IncreaseHoldRequest {
+        name: hold.to_owned(),
+        amount: Some(eur(amount)),
         request_id: request_id(),
         ..Default::default()
     }
@@ -93,6 +113,20 @@ impl Client {
         request: &wire::ReleaseHoldRequest,
     ) -> Result<wire::Hold, Status> {
         self.holds.release_hold(request.clone()).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn extend(
+        &mut self,
+        request: &wire::ExtendHoldRequest,
+    ) -> Result<wire::Hold, Status> {
+        self.holds.extend_hold(request.clone()).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn increase(
+        &mut self,
+        request: &wire::IncreaseHoldRequest,
+    ) -> Result<wire::Hold, Status> {
+        self.holds.increase_hold(request.clone()).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn read_hold(&mut self, name: &str) -> wire::Hold {
