@@ -5,15 +5,11 @@
 
 use serde::Serialize;
 
+use super::case::{Case, Work};
 use super::floor::Floor;
-use super::options::Case;
-use super::run::{CaseRounds, FloorRounds, Measured, Sample, Used};
-use super::sql::Rows;
-
-/// Rows of two writers are the same if their number and size differ by no more than this part.
-const SAME: f64 = 0.05;
-/// Tables that have rows before the first transfer.
-const ACCOUNTS: &str = "ledger_accounts";
+use super::measured::{CaseRounds, FloorRounds, Measured};
+use super::options::Size;
+use super::sample::{Sample, Used};
 
 /// The figures of one floor.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +28,9 @@ pub(super) struct FloorFigures {
 pub(super) struct Figures {
     #[serde(flatten)]
     pub(super) case: Case,
+    /// The books that it was measured in.
+    pub(super) books: Size,
+    /// Transfers, holds or pages.
     pub(super) per_second: f64,
     /// From when a call was due until its answer was there.
     pub(super) p50_ms: f64,
@@ -43,8 +42,12 @@ pub(super) struct Figures {
     pub(super) ratio_bare: Option<f64>,
     /// The median time to that of one pgbench client on the same rows.
     pub(super) ratio_p50: Option<f64>,
-    /// Throughput to that of the same load without several tenants, replicas or a hot account.
+    /// Throughput to that of the same load without several tenants, replicas, a hot account or bulk.
     pub(super) ratio_plain: Option<f64>,
+    /// The 99th percentile to that of the same load without bulk.
+    pub(super) ratio_p99: Option<f64>,
+    /// Throughput to that of the same load in smaller books.
+    pub(super) ratio_smaller: Option<f64>,
     /// What the ledger grew by, tables and indexes.
     pub(super) bytes_per_transfer: f64,
     pub(super) wal_bytes_per_transfer: f64,
@@ -55,7 +58,8 @@ pub(super) struct Figures {
     pub(super) service: Use,
     pub(super) callers_process: Use,
     pub(super) postgres: Use,
-    /// Transfers that were acknowledged, in all rounds with their warm-ups.
+    /// Transfers, holds or pages that were acknowledged, and transfers in bulk, in all rounds with
+    /// their warm-ups.
     pub(super) transfers: u64,
     pub(super) rejections: u64,
     pub(super) retries: u64,
@@ -103,28 +107,43 @@ fn alone(floor: &FloorRounds) -> impl Iterator<Item = f64> {
     floor.alone.iter().filter_map(|pace| pace.p50).map(float)
 }
 
-/// The figures of a load.
-pub(super) fn figures(case: &CaseRounds, measured: &Measured) -> Figures {
+/// The figures of a load. Where there are smaller books it was measured in those too.
+pub(super) fn figures(
+    case: &CaseRounds,
+    measured: &Measured,
+    smaller: Option<&Measured>,
+) -> Figures {
     let rounds = &case.rounds;
     let over = |value: fn(&Sample) -> f64| rounded(median(rounds.iter().map(value)));
     let rates = || rounds.iter().map(|sample| sample.summary.per_second());
     let sum = |value: fn(&Sample) -> f64| rounds.iter().map(value).sum::<f64>();
-    let transfers: u64 = rounds.iter().map(|sample| sample.summary.acknowledged).sum();
+    let transfers = rounds.iter().map(|sample| sample.summary.acknowledged + sample.summary.bulk);
+    let transfers: u64 = transfers.sum();
     let each = |total: f64| if transfers > 0 { (total / float(transfers)).round() } else { 0.0 };
+    let is_transfers = case.case.work == Work::Transfers;
     let floor = |floor: Floor, hot: bool| {
-        measured.floors.iter().find(|rounds| rounds.floor == floor && rounds.hot == hot)
+        let is_it = |rounds: &&FloorRounds| rounds.floor == floor && rounds.hot == hot;
+        measured.floors.iter().filter(|_| is_transfers).find(is_it)
     };
     let to_floor = |which: Floor| {
         let paces = floor(which, case.case.hot)?.rounds.iter().map(|pace| pace.per_second);
         ratio(rates(), paces)
     };
-    let plain = case.case.reference().and_then(|plain| {
-        let plain = measured.cases.iter().find(|other| is_plain(&other.case, &plain))?;
-        ratio(rates(), plain.rounds.iter().map(|sample| sample.summary.per_second()))
-    });
+    let to_case = |other: &CaseRounds, value: fn(&Sample) -> f64| {
+        ratio(rounds.iter().map(value), other.rounds.iter().map(value))
+    };
+    let plain = case
+        .case
+        .reference()
+        .and_then(|plain| measured.cases.iter().find(|other| is_plain(&other.case, &plain)));
+    let same =
+        smaller.and_then(|smaller| smaller.cases.iter().find(|other| other.case == case.case));
+    let rate: fn(&Sample) -> f64 = |sample| sample.summary.per_second();
+    let p99: fn(&Sample) -> f64 = |sample| float(sample.summary.latency.p99);
     let medians = rounds.iter().map(|sample| float(sample.summary.latency.p50));
     Figures {
         case: case.case,
+        books: measured.size,
         per_second: rounded(median(rates())),
         p50_ms: over(|sample| float(sample.summary.latency.p50) / 1e3),
         p99_ms: over(|sample| float(sample.summary.latency.p99) / 1e3),
@@ -133,7 +152,9 @@ pub(super) fn figures(case: &CaseRounds, measured: &Measured) -> Figures {
         ratio_same_rows: to_floor(Floor::SameRows),
         ratio_bare: to_floor(Floor::Bare),
         ratio_p50: floor(Floor::SameRows, false).and_then(|floor| ratio(medians, alone(floor))),
-        ratio_plain: plain,
+        ratio_plain: plain.and_then(|plain| to_case(plain, rate)),
+        ratio_p99: plain.filter(|_| case.case.bulk > 0).and_then(|plain| to_case(plain, p99)),
+        ratio_smaller: same.and_then(|same| to_case(same, rate)),
         bytes_per_transfer: each(sum(|sample| signed(sample.growth))),
         wal_bytes_per_transfer: each(sum(|sample| signed(sample.wal))),
         transfers_per_commit: median(rounds.iter().filter_map(|sample| sample.per_commit))
@@ -153,7 +174,8 @@ pub(super) fn figures(case: &CaseRounds, measured: &Measured) -> Figures {
 /// compared with the next number of callers that was measured.
 fn is_plain(case: &Case, wanted: &Case) -> bool {
     let near = case.callers.abs_diff(wanted.callers) * 20 <= wanted.callers;
-    near && case.reference().is_none() && case.rate == wanted.rate
+    let same = case.work == wanted.work && case.batch == wanted.batch && case.rate == wanted.rate;
+    near && same && case.reference().is_none()
 }
 
 fn used(rounds: &[Sample], of: fn(&Sample) -> Used) -> Use {
@@ -165,7 +187,7 @@ fn used(rounds: &[Sample], of: fn(&Sample) -> Used) -> Use {
         cpu_seconds: over(&|_, cpu| cpu),
         cpus: over(&|sample, cpu| cpu / sample.summary.seconds.max(1e-3)),
         cpu_micros_per_transfer: over(&|sample, cpu| {
-            cpu * 1e6 / float(sample.summary.measured.max(1))
+            cpu * 1e6 / float((sample.summary.measured + sample.summary.bulk).max(1))
         }),
         memory_bytes: rounds.iter().filter_map(|sample| of(sample).memory).max(),
     }
@@ -177,39 +199,13 @@ fn ratio(ours: impl Iterator<Item = f64>, theirs: impl Iterator<Item = f64>) -> 
     median(pairs.map(|(ours, theirs)| ours / theirs)).map(round)
 }
 
-/// Where the floor "same rows" has not written what the service has, in words.
-pub(super) fn differences(rows: &[Rows], service: u64, floor: u64) -> Vec<String> {
-    let mut found = Vec::new();
-    if service == 0 || floor == 0 {
-        return found;
-    }
-    for row in rows.iter().filter(|row| row.name != ACCOUNTS) {
-        let name = &row.name;
-        let ours = signed(row.service) / float(service);
-        let theirs = signed(row.floor) / float(floor);
-        // A table that has, say, a row for each account and day does not grow with the transfers.
-        let is_bounded = is_same(signed(row.service), signed(row.floor));
-        if !is_same(ours, theirs) && !is_bounded {
-            found.push(format!("{name}: the service writes {ours:.2} rows, the floor {theirs:.2}"));
-        } else if row.service > 0 && !is_same(row.service_width, row.floor_width) {
-            let (ours, theirs) = (row.service_width, row.floor_width);
-            found.push(format!("{name}: the service's rows have {ours:.0} bytes, not {theirs:.0}"));
-        }
-    }
-    found
-}
-
-fn is_same(one: f64, other: f64) -> bool {
-    (one - other).abs() <= SAME * one.max(other)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "figures have a few digits")]
 pub(super) fn float(number: u64) -> f64 {
     number as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures have a few digits")]
-fn signed(number: i64) -> f64 {
+pub(super) fn signed(number: i64) -> f64 {
     number as f64
 }
 
@@ -225,10 +221,6 @@ fn rounded(value: Option<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn rows(name: &str, service: i64, floor: i64, floor_width: f64) -> Rows {
-        Rows { name: name.to_owned(), service, service_width: 100.0, floor, floor_width }
-    }
-
     #[test]
     fn the_median_of_an_even_number_is_between_two() {
         assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
@@ -241,18 +233,5 @@ mod tests {
         // The machine was twice as fast in the second round, for both.
         let ratio = ratio([100.0, 200.0, 90.0].into_iter(), [50.0, 100.0, 50.0].into_iter());
         assert_eq!(ratio, Some(2.0));
-    }
-
-    #[test]
-    fn a_floor_that_writes_less_is_found_out() {
-        let same = [rows("entries", 2_000, 200, 101.0), rows("texts", 0, 0, 0.0)];
-        assert_eq!(differences(&same, 1_000, 100), Vec::<String>::new());
-        // Bounded by the accounts, not by the transfers.
-        let totals = [rows("day_totals", 50, 50, 100.0), rows("ledger_accounts", 9, 1, 100.0)];
-        assert_eq!(differences(&totals, 1_000, 100), Vec::<String>::new());
-        let less = [rows("entries", 2_000, 100, 100.0), rows("outcomes", 1_000, 100, 60.0)];
-        let found = differences(&less, 1_000, 100);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].contains("entries") && found[1].contains("outcomes"));
     }
 }

@@ -5,29 +5,41 @@
 //! are processes of their own, so that each is seen with what it uses. At the end the books are
 //! recomputed: a figure counts only if every acknowledged transfer is in them, and no other.
 
+mod books;
+mod case;
+mod checks;
 mod child;
 mod error;
 mod figures;
+mod fill;
 mod floor;
 mod load;
+mod machine;
+mod measured;
 mod meter;
 mod options;
 mod place;
 mod process;
 mod report;
 mod run;
+mod sample;
 mod sql;
 mod table;
+
+use std::time::Duration;
 
 use shared::boot::on_signal;
 use shared::task::blocking;
 
+use self::books::{Books, Needs};
+use self::case::Work;
 use self::child::{LOAD, SERVE};
 use self::floor::Pgbench;
+use self::measured::Measured;
 use self::meter::Meter;
-use self::place::{Books, Place};
+use self::place::Place;
 use self::report::{Around, Checked, Report};
-use self::run::{Bench, Measured, planned};
+use self::run::{Bench, planned};
 use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -69,14 +81,20 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
     arguments.check()?;
     let interrupted = on_signal();
     let progress = Progress::on_stderr();
-    let (own, say) = (options.clone(), progress.clone());
-    let place = blocking(move || Place::bring_up(&own, &|line| say.say(line))).await??;
+    let mut places = Vec::new();
+    for _ in arguments.books() {
+        let (own, say) = (options.clone(), progress.clone());
+        places.push(blocking(move || Place::bring_up(&own, &|line| say.say(line))).await??);
+    }
     progress.say("opening the books");
     let measured = tokio::select! {
-        measured = measure(&place, &arguments, progress) => measured,
+        measured = measure(&places, &arguments, progress) => measured,
         () = interrupted.cancelled() => Err(BenchError::Interrupted.into()),
     };
-    let taken_down = blocking(move || place.take_down()).await?;
+    let mut taken_down = Ok(());
+    for place in places {
+        taken_down = taken_down.and(blocking(move || place.take_down()).await?);
+    }
     let report = measured?;
     taken_down?;
     let mut out = anstream::stdout().lock();
@@ -84,43 +102,89 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
     printed.map_err(Error::file("standard output".as_ref()))
 }
 
+/// What is measured in one place.
+struct Ground {
+    books: Books,
+    pgbench: Option<Pgbench>,
+    postgres: u32,
+}
+
 async fn measure(
-    place: &Place,
+    places: &[Place],
     arguments: &options::Arguments,
     progress: Progress,
 ) -> Result<Report, Error> {
-    let accounts = arguments.accounts;
-    let tenants = arguments.cases().iter().map(|case| case.tenants).max().unwrap_or(1);
-    let tenants = if tenants > 1 { tenants } else { 0 };
-    let books = Books::open(place, accounts, tenants).await?;
-    let pgbench = Pgbench::find(place, books.floor, accounts)?;
-    let (settings, flush) = (place.settings()?, place.flush_time()?);
-    let postgres = place.admin()?.server_pid()?;
+    let cases = arguments.cases();
+    let tenants = cases.iter().map(|case| case.tenants).max().filter(|tenants| *tenants > 1);
+    let holds = cases.iter().any(|case| case.work == Work::Holds);
+    let floors = arguments.has_floors();
+    let sizes = arguments.books();
+    let mut grounds = Vec::new();
+    for (place, size) in places.iter().zip(&sizes) {
+        let needs = Needs { size: *size, tenants: tenants.unwrap_or(0), floors, holds };
+        let books = Books::open(place, needs).await?;
+        let pgbench = floors.then(|| Pgbench::find(place, books.floor, size.accounts));
+        let postgres = place.admin()?.server_pid()?;
+        grounds.push(Ground { pgbench: pgbench.transpose()?, books, postgres });
+    }
+    let (mut settings, mut flush) = (Vec::new(), Duration::ZERO);
+    if let Some(place) = places.first() {
+        (settings, flush) = (place.settings()?, place.flush_time()?);
+    }
     drop(progress);
     let meter = Meter::new(planned(arguments));
-    let bench =
-        Bench { place, books: &books, pgbench: &pgbench, arguments, meter: &meter, postgres };
-    let measured = bench.measure().await?;
+    let benches: Vec<Bench<'_>> = places
+        .iter()
+        .zip(&grounds)
+        .zip(sizes)
+        .map(|((place, ground), size)| Bench {
+            place,
+            books: &ground.books,
+            pgbench: ground.pgbench.as_ref(),
+            arguments,
+            size,
+            meter: &meter,
+            postgres: ground.postgres,
+        })
+        .collect();
+    let measured = run::measure(&benches).await?;
     meter.say("checking the books");
-    let books = check(&bench, &measured).await?;
+    let mut books = Checked::default();
+    for (bench, measured) in benches.iter().zip(&measured) {
+        check(bench, measured, &mut books).await?;
+    }
     Ok(Report::new(arguments, &measured, Around { settings, flush, books }))
 }
 
 /// Recomputes the books, and compares what the floor "same rows" has written with the service.
-async fn check(bench: &Bench<'_>, measured: &Measured) -> Result<Checked, BenchError> {
-    let floor = bench.books.floor;
-    let (books, rows) =
-        bench.ask(move |admin| Ok((admin.books(floor)?, admin.rows(floor)?))).await?;
+async fn check(
+    bench: &Bench<'_>,
+    measured: &Measured,
+    checked: &mut Checked,
+) -> Result<(), BenchError> {
+    let (floor, holds) = (bench.books.floor, bench.books.holds.0);
+    let books = bench.ask(move |admin| admin.books(floor)).await?;
     let wrong = |what: String| Err(BenchError::Books(what));
     if books.unbalanced > 0 || books.wrong_accounts > 0 {
         let (unbalanced, accounts) = (books.unbalanced, books.wrong_accounts);
         return wrong(format!("{unbalanced} sums and {accounts} accounts are wrong"));
     }
-    let (found, acknowledged) = (books.transactions, measured.acknowledged);
-    if u64::try_from(found) != Ok(acknowledged) {
-        return wrong(format!("{acknowledged} transfers were acknowledged, {found} are there"));
+    let all = [
+        ("transfers", measured.transfers(), books.transactions),
+        ("holds", measured.acknowledged(Work::Holds), books.holds),
+    ];
+    for (what, acknowledged, found) in all {
+        if u64::try_from(found) != Ok(acknowledged) {
+            return wrong(format!("{acknowledged} {what} were acknowledged, {found} are there"));
+        }
     }
-    let of_floor = u64::try_from(books.floor).unwrap_or_default();
-    let differences = figures::differences(&rows, acknowledged, of_floor);
-    Ok(Checked { rows, differences })
+    if bench.pgbench.is_some() {
+        let rows = bench.ask(move |admin| admin.rows(floor, holds)).await?;
+        let rows: Vec<_> = rows.into_iter().map(|row| row.since(&measured.before)).collect();
+        let of_floor = u64::try_from(books.floor).unwrap_or_default();
+        let of_service = measured.acknowledged(Work::Transfers);
+        checked.differences.extend(checks::differences(&rows, of_service, of_floor));
+        checked.rows.extend(rows);
+    }
+    Ok(())
 }

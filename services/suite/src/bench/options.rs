@@ -5,19 +5,22 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::config::seconds;
 
+use super::case::{Case, Work};
 use crate::error::Error;
 
 /// Seconds of each measurement, alone and as one of many.
 const SECONDS: Duration = Duration::from_secs(10);
-const SECONDS_OF_ALL: Duration = Duration::from_secs(5);
+const SECONDS_OF_MANY: Duration = Duration::from_secs(5);
 /// Callers where nothing else is said.
 const CALLERS: usize = 256;
-const CALLERS_OF_BATCHES: usize = 32;
 /// Transfers in one call at most, as the contract has it.
 const BATCH_MAX: usize = 1_000;
-/// Callers on one connection, where there are enough; and connections at most.
-const CALLERS_PER_CONNECTION: usize = 32;
-const CONNECTIONS_MAX: usize = 16;
+/// The books where nothing else is said; the large ones, and how much smaller the small ones are.
+const ACCOUNTS: u64 = 10_000;
+const LARGE: Size = Size { accounts: 1_000_000, fill: 10_000_000 };
+const SMALLER: u64 = 100;
+/// Transfers that lists need to show a page of each kind.
+const FILL_FOR_LISTS: u64 = 1_000;
 
 /// What is measured, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,7 +48,7 @@ pub(crate) struct Arguments {
     /// HTTP/2 connections; one for each 32 callers, and at most 16, where it is absent
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
-    /// Seconds of each measurement; 10, or 5 with --all
+    /// Seconds of each measurement; 10, or 5 where there are many
     #[arg(long, value_name = "N", value_parser = seconds)]
     seconds: Option<Duration>,
     /// Seconds of load before each measurement
@@ -54,22 +57,22 @@ pub(crate) struct Arguments {
     /// Rounds, of which the medians are taken; floors and service alternate in each
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(super) rounds: usize,
-    /// Accounts
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pub(super) accounts: u64,
-    /// Transfers that are in the books before the first measurement
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) fill: u64,
+    /// Accounts; 10,000, or 1,000,000 with --sizes
+    #[arg(long, value_name = "N")]
+    accounts: Option<u64>,
+    /// Transfers that are in the books before the first measurement; 0, or 10,000,000 with --sizes
+    #[arg(long, value_name = "N")]
+    fill: Option<u64>,
     /// Clients of pgbench; the best number of 1, 2, 4, 8, 16 and 32 where it is absent
     #[arg(long, value_name = "N")]
     pub(super) clients: Option<u32>,
     /// Measure the service alone: quicker, and without ratios
     #[arg(long)]
-    pub(super) no_floors: bool,
+    no_floors: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
-    /// Measure everything that the README shows, and print its table
+    /// Measure everything that the README's first table shows, and print it
     #[arg(
         long,
         conflicts_with_all = [
@@ -77,56 +80,29 @@ pub(crate) struct Arguments {
         ]
     )]
     pub(super) all: bool,
+    /// Measure CreateHold, while 20,000 transfers come in bulk and while none do
+    #[arg(long, conflicts_with_all = ["all", "batch", "tenants", "hot"])]
+    holds: bool,
+    /// Measure how long lists and balances take, in books that --fill has filled
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "all", "holds", "callers", "batch", "tenants", "hot", "replicas", "rate",
+        ]
+    )]
+    pub(super) lists: bool,
+    /// Measure a load and the lists in large books and in books of a hundredth, in turn, and print
+    /// the README's second table
+    #[arg(long, conflicts_with_all = ["all", "holds", "lists", "tenants", "replicas"])]
+    pub(super) sizes: bool,
 }
 
-/// One kind of load on the service.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Case {
-    pub(super) callers: usize,
-    pub(super) connections: usize,
-    pub(super) batch: usize,
-    pub(super) tenants: usize,
-    pub(super) hot: bool,
-    pub(super) replicas: usize,
-    pub(super) rate: Option<f64>,
-}
-
-impl Case {
-    /// So many callers of one tenant, on one replica.
-    pub(super) fn unary(callers: usize) -> Self {
-        let connections = (callers / CALLERS_PER_CONNECTION).clamp(1, CONNECTIONS_MAX);
-        Self { callers, connections, batch: 1, tenants: 1, hot: false, replicas: 1, rate: None }
-    }
-
-    /// A hundred transfers in each call.
-    pub(super) fn batches() -> Self {
-        Self { batch: 100, ..Self::unary(CALLERS_OF_BATCHES) }
-    }
-
-    /// In a few words.
-    pub(super) fn title(&self) -> String {
-        let several = |number: usize, what: &str| {
-            (number > 1).then(|| format!("{} {what}", grouped(number as u64)))
-        };
-        let calls = match self.rate {
-            Some(rate) => Some(format!("open loop, {rate:.0} calls/s")),
-            None => several(self.callers, "callers").or(Some("1 caller".to_owned())),
-        };
-        let parts = [
-            calls,
-            several(self.batch, "a call"),
-            several(self.tenants, "tenants"),
-            self.hot.then(|| "one hot account".to_owned()),
-            several(self.replicas, "replicas"),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
-    /// What this load is compared with beside the floors: the same without what is special in it.
-    pub(super) fn reference(&self) -> Option<Self> {
-        let plain = Self { tenants: 1, hot: false, replicas: 1, ..*self };
-        (plain != *self).then_some(plain)
-    }
+/// How large the books are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Size {
+    pub(super) accounts: u64,
+    /// Transfers that are there before the first measurement.
+    pub(super) fill: u64,
 }
 
 impl Arguments {
@@ -142,27 +118,49 @@ impl Arguments {
         if self.rounds == 0 || self.connections == Some(0) || self.clients == Some(0) {
             return refuse("--rounds, --connections and --clients are at least 1");
         }
-        if self.accounts < 2 || self.accounts < 2 * self.tenants as u64 {
-            return refuse("--accounts is at least 2 for each tenant");
-        }
         if self.rate.is_some_and(|rate| !(rate >= 1.0 && rate.is_finite())) {
             return refuse("--rate is at least 1");
         }
         if self.length() < Duration::from_secs(1) {
             return refuse("--seconds is at least 1");
         }
+        for Size { accounts, fill } in self.books() {
+            if accounts < 2 || accounts < 2 * self.tenants as u64 {
+                return refuse("--accounts is at least 2 for each tenant, and 200 with --sizes");
+            }
+            if (self.lists || self.sizes) && fill < FILL_FOR_LISTS {
+                return refuse("--fill is at least 1000 with --lists, and 100000 with --sizes");
+            }
+        }
         Ok(())
     }
 
     /// How long each measurement takes.
     pub(super) fn length(&self) -> Duration {
-        self.seconds.unwrap_or(if self.all { SECONDS_OF_ALL } else { SECONDS })
+        let many = self.all || self.lists || self.sizes;
+        self.seconds.unwrap_or(if many { SECONDS_OF_MANY } else { SECONDS })
+    }
+
+    /// The books: small ones and large ones, or one of the size that was asked for.
+    pub(super) fn books(&self) -> Vec<Size> {
+        if !self.sizes {
+            let accounts = self.accounts.unwrap_or(ACCOUNTS);
+            return vec![Size { accounts, fill: self.fill.unwrap_or(0) }];
+        }
+        let accounts = self.accounts.unwrap_or(LARGE.accounts);
+        let fill = self.fill.unwrap_or(LARGE.fill);
+        vec![Size { accounts: accounts / SMALLER, fill: fill / SMALLER }, Size { accounts, fill }]
+    }
+
+    /// Whether there is something that floors are measured for.
+    pub(super) fn has_floors(&self) -> bool {
+        !(self.no_floors || self.holds || self.lists || self.sizes)
     }
 
     /// The loads of the closed loops, or the one that was asked for and what it is compared with.
     pub(super) fn cases(&self) -> Vec<Case> {
         if self.all {
-            return vec![
+            let mut cases = vec![
                 Case::unary(64),
                 Case::unary(256),
                 Case::unary(1_024),
@@ -171,51 +169,77 @@ impl Arguments {
                 Case { tenants: 1_000, ..Case::unary(1_000) },
                 Case::unary(1),
                 Case { replicas: 2, ..Case::unary(256) },
+                Case::holds(),
             ];
+            cases.extend(Case::holds().reference());
+            return cases;
         }
-        let default = if self.tenants > 1 { self.tenants } else { CALLERS };
-        let default = if self.batch > 1 { CALLERS_OF_BATCHES } else { default };
-        let plain = Case::unary(self.callers.unwrap_or(default));
-        let case = Case {
+        let lists = || Work::READS.map(Case::read);
+        if self.lists {
+            return lists().to_vec();
+        }
+        let asked = self.asked();
+        match self.sizes {
+            true => std::iter::once(asked).chain(lists()).collect(),
+            false => std::iter::once(asked).chain(asked.reference()).collect(),
+        }
+    }
+
+    /// The load that was asked for.
+    fn asked(&self) -> Case {
+        let default = match (self.holds, self.batch, self.tenants) {
+            (true, ..) => Case::holds(),
+            (false, 1, 1) => Case::unary(CALLERS),
+            (false, 1, tenants) => Case::unary(tenants),
+            (false, ..) => Case::batches(),
+        };
+        let plain = Case::unary(self.callers.unwrap_or(default.callers));
+        Case {
             connections: self.connections.unwrap_or(plain.connections).min(plain.callers),
+            callers: plain.callers,
             batch: self.batch,
             tenants: self.tenants,
             hot: self.hot,
             replicas: self.replicas,
-            rate: self.rate,
-            ..plain
-        };
-        std::iter::once(case).chain(case.reference()).collect()
-    }
-}
-
-/// A number with commas: 1,024.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+            rate: self.rate.or(default.rate),
+            ..default
         }
-        text.push(digit);
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let all = [0, 999, 1_000, 1_234_567].map(grouped);
-        assert_eq!(all, ["0", "999", "1,000", "1,234,567"]);
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn arguments(flags: &str) -> Arguments {
+        Command::parse_from(flags.split(' ')).arguments
     }
 
     #[test]
-    fn a_special_load_is_compared_with_the_plain_one() {
-        let hot = Case { hot: true, ..Case::unary(64) };
-        assert_eq!(hot.reference(), Some(Case::unary(64)));
-        assert_eq!(Case::unary(64).reference(), None);
+    fn what_is_not_said_follows_from_what_is() {
+        assert_eq!(arguments("bench").cases(), [Case::unary(256)]);
+        assert_eq!(arguments("bench --batch 100").cases(), [Case::batches()]);
+        let tenants = Case { tenants: 50, ..Case::unary(50) };
+        assert_eq!(arguments("bench --tenants 50").cases(), [tenants, Case::unary(50)]);
+        let holds = Case { callers: 8, connections: 1, ..Case::holds() };
+        assert_eq!(arguments("bench --holds --callers 8").cases()[0], holds);
+    }
+
+    #[test]
+    fn books_of_two_sizes_differ_by_a_hundred() {
+        let small = Size { accounts: 10_000, fill: 100_000 };
+        assert_eq!(arguments("bench --sizes").books(), [small, LARGE]);
+        assert!(arguments("bench --sizes").check().is_ok());
+        assert!(arguments("bench --sizes --fill 99999").check().is_err());
+        assert!(arguments("bench --lists").check().is_err());
+        assert!(arguments("bench --sizes --accounts 199").check().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Where is measured: a Postgres of its own with pinned settings, and books with accounts.
+//! Where is measured: a Postgres of its own with pinned settings.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -10,23 +10,12 @@ use shared::clock::Clock;
 use shared::db::migrate;
 use shared::postgres::{self, Cluster, Durability, ServiceUrls, provision, service_urls};
 use shared::principal::Grants;
-use shared::task::blocking;
 use shared::token::{Claims, Signer};
-use strongroom_proto::common::v1::Money;
-use strongroom_proto::tenants::v1 as tenants;
-use strongroom_proto::transactions::v1 as wire;
 use tempfile::TempDir;
-use tenants::tenant_service_client::TenantServiceClient;
-use tonic::Request;
-use tonic::metadata::MetadataValue;
 use uuid::Uuid;
-use wire::ledger_service_client::LedgerServiceClient;
 
-use super::child::Service;
 use super::error::BenchError;
-use super::load::{Book, CURRENCY, account_id};
 use super::sql::Admin;
-use crate::client::channel;
 use crate::error::Error;
 use crate::keys::{ISSUER, Keys};
 use crate::options::Options;
@@ -52,8 +41,6 @@ const SETTINGS: [(&str, &str); 13] = [
 const AUDIENCE: &str = "strongroom";
 /// How long a token holds: longer than any run.
 const TOKEN_SECONDS: u64 = 7 * 86_400;
-/// How far an account may be overdrawn, in major units: the bound is checked and never reached.
-const OVERDRAFT: &str = "1000000000";
 /// How often the disk is asked how long a flush takes, and how much is written each time.
 const FLUSHES: usize = 200;
 const FLUSHED: [u8; 8_192] = [0; 8_192];
@@ -109,6 +96,11 @@ impl Place {
         self.cluster.url().to_owned()
     }
 
+    /// The URL of the owner of the schema.
+    pub(super) fn owner_url(&self) -> &str {
+        &self.urls.owner
+    }
+
     /// The password of the runtime role.
     pub(super) fn password(&self) -> &str {
         &self.password
@@ -153,7 +145,8 @@ impl Place {
         Ok(times[FLUSHES / 2])
     }
 
-    fn token(&self, tenant: Uuid) -> Result<String, BenchError> {
+    /// A token for all that there is to do in a tenant.
+    pub(super) fn token(&self, tenant: Uuid) -> Result<String, BenchError> {
         let now = u64::try_from(Clock::system().now().micros() / 1_000_000).unwrap_or(0);
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -166,93 +159,6 @@ impl Place {
         };
         self.signer.sign(&claims).map_err(|error| BenchError::Service(error.to_string()))
     }
-}
-
-/// The tenants with accounts.
-pub(super) struct Books {
-    /// The one of the floor "same rows".
-    pub(super) floor: Uuid,
-    /// The one that has all accounts.
-    pub(super) one: Vec<Book>,
-    /// Those that share them, where there are several.
-    pub(super) many: Vec<Book>,
-}
-
-impl Books {
-    /// Opens books with so many accounts, for one tenant and for so many others. The service
-    /// writes one tenant and one account; all others are copies of these.
-    pub(super) async fn open(
-        place: &Place,
-        accounts: u64,
-        tenants: usize,
-    ) -> Result<Self, BenchError> {
-        let one = tenant(0);
-        let floor = tenant(1);
-        let many: Vec<Uuid> = (0..tenants).map(|index| tenant(index + 2)).collect();
-        let service = Service::start(&place.variables()).await?;
-        register(&service, place, one).await?;
-        service.stop().await?;
-        let share = (accounts / tenants.max(1) as u64).max(2);
-        let (url, others) = (place.admin_url(), many.clone());
-        let copied = blocking(move || {
-            let mut admin = Admin::connect(&url)?;
-            admin.copy_tenant(one, &[floor])?;
-            admin.copy_tenant(one, &others)?;
-            admin.copy_account(one, &[floor], accounts)?;
-            admin.copy_account(one, &others, share)?;
-            admin.copy_account(one, &[one], accounts)?;
-            admin.vacuum()?;
-            admin.make_floors(accounts)
-        });
-        copied.await.map_err(|panic| BenchError::Service(panic.to_string()))??;
-        let book = |tenant, accounts| Ok(Book { token: place.token(tenant)?, accounts });
-        Ok(Self {
-            floor,
-            one: vec![book(one, accounts)?],
-            many: many
-                .into_iter()
-                .map(|tenant| book(tenant, share))
-                .collect::<Result<_, BenchError>>()?,
-        })
-    }
-}
-
-/// The id of a tenant by its number.
-fn tenant(number: usize) -> Uuid {
-    Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_1000 + number as u128)
-}
-
-/// Has the service write a tenant, and the first of its accounts.
-async fn register(service: &Service, place: &Place, tenant: Uuid) -> Result<(), BenchError> {
-    let failed = |what: &str| BenchError::Service(what.to_owned());
-    let channel = channel(service.address).map_err(|error| failed(&error.to_string()))?;
-    let bearer: MetadataValue<_> = format!("Bearer {}", place.token(tenant)?)
-        .parse()
-        .map_err(|_| failed("a token is not ASCII"))?;
-    let mut request = Request::new(tenants::CreateTenantRequest {
-        tenant: Some(tenants::Tenant { display_name: "bench".to_owned(), ..Default::default() }),
-        tenant_id: tenant.to_string(),
-        ..Default::default()
-    });
-    request.metadata_mut().insert("authorization", bearer.clone());
-    let created = TenantServiceClient::new(channel.clone()).create_tenant(request).await;
-    created.map_err(|status| failed(status.message()))?;
-    let limit = Money { currency: CURRENCY.to_owned(), amount: OVERDRAFT.to_owned() };
-    let account = wire::LedgerAccount {
-        currency: CURRENCY.to_owned(),
-        class: wire::AccountClass::Liability.into(),
-        overdraft: Some(wire::Overdraft { bound: Some(wire::overdraft::Bound::Limit(limit)) }),
-        ..Default::default()
-    };
-    let mut request = Request::new(wire::RegisterLedgerAccountRequest {
-        account: Some(account),
-        account_id: account_id(1),
-        ..Default::default()
-    });
-    request.metadata_mut().insert("authorization", bearer);
-    let registered = LedgerServiceClient::new(channel).register_ledger_account(request).await;
-    registered.map_err(|status| failed(status.message()))?;
-    Ok(())
 }
 
 /// A folder that goes when the run ends. The user of a private Postgres has to pass it.

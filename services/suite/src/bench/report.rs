@@ -1,19 +1,18 @@
 //! What a run has found: for people, and as one JSON object.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::thread;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::case::{Work, grouped};
+use super::checks::Rows;
 use super::figures::{self, Figures, FloorFigures, Use, float};
-use super::options::{Arguments, grouped};
-use super::run::Measured;
-use super::sql::Rows;
+use super::machine::Machine;
+use super::measured::Measured;
+use super::options::{Arguments, Size};
 use super::table;
 
 /// Characters of a line beside its title.
@@ -25,7 +24,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Everything that a run has found.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The load that was asked for, in the object itself; none with --all.
+    /// The load that was asked for, in the object itself; none where there are many.
     #[serde(flatten)]
     asked: Option<Figures>,
     /// All loads.
@@ -35,32 +34,33 @@ pub(super) struct Report {
     settings: BTreeMap<&'static str, String>,
     /// How long a write and a flush take on the disk below Postgres.
     flush_ms: f64,
-    accounts: u64,
-    fill: u64,
+    books: Vec<Filled>,
+    rounds: usize,
     seconds: f64,
     warm_up_seconds: f64,
     checkpoints: i64,
     /// What is in the books, all of which was checked.
     transfers_checked: u64,
+    holds_checked: u64,
     rows: Vec<Rows>,
     /// Where the floor "same rows" writes something else than the service: then the ratio to it
     /// does not hold.
     differences: Vec<String>,
+    /// The table of the README that this is, if it is one.
     #[serde(skip)]
-    is_all: bool,
+    table: Option<fn(&[Figures]) -> String>,
 }
 
+/// Books, and how long it took to fill them.
 #[derive(Debug, Serialize)]
-struct Machine {
-    cores: usize,
-    processor: String,
-    memory_bytes: u64,
-    kernel: String,
-    /// "release", or "debug", whose figures mean nothing.
-    build: &'static str,
+struct Filled {
+    #[serde(flatten)]
+    size: Size,
+    fill_seconds: f64,
 }
 
 /// What was found in the books.
+#[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) rows: Vec<Rows>,
     pub(super) differences: Vec<String>,
@@ -74,26 +74,39 @@ pub(super) struct Around {
 }
 
 impl Report {
-    /// Turns rounds into figures.
-    pub(super) fn new(arguments: &Arguments, measured: &Measured, around: Around) -> Self {
-        let loads = measured.cases.iter().map(|case| figures::figures(case, measured));
-        let loads: Vec<Figures> = loads.collect();
+    /// Turns rounds into figures, of small books before large ones.
+    pub(super) fn new(arguments: &Arguments, measured: &[Measured], around: Around) -> Self {
+        let mut loads = Vec::new();
+        for (index, books) in measured.iter().enumerate() {
+            let smaller = index.checked_sub(1).and_then(|index| measured.get(index));
+            loads.extend(books.cases.iter().map(|case| figures::figures(case, books, smaller)));
+        }
+        let is_one = !(arguments.all || arguments.sizes || arguments.lists);
+        let filled = |books: &Measured| Filled {
+            size: books.size,
+            fill_seconds: books.filling.as_secs_f64().round(),
+        };
         Self {
-            asked: loads.first().filter(|_| !arguments.all).cloned(),
+            asked: loads.first().filter(|_| is_one).cloned(),
             loads,
-            floors: figures::floors(measured),
+            floors: measured.iter().flat_map(figures::floors).collect(),
             machine: Machine::this(),
             settings: around.settings.into_iter().collect(),
             flush_ms: around.flush.as_secs_f64() * 1e3,
-            accounts: arguments.accounts,
-            fill: arguments.fill,
+            books: measured.iter().map(filled).collect(),
+            rounds: arguments.rounds,
             seconds: arguments.length().as_secs_f64(),
             warm_up_seconds: arguments.warm_up.as_secs_f64(),
-            checkpoints: measured.checkpoints,
-            transfers_checked: measured.acknowledged,
+            checkpoints: measured.iter().map(|books| books.checkpoints).sum(),
+            transfers_checked: measured.iter().map(Measured::transfers).sum(),
+            holds_checked: measured.iter().map(|books| books.acknowledged(Work::Holds)).sum(),
             rows: around.books.rows,
             differences: around.books.differences,
-            is_all: arguments.all,
+            table: match (arguments.all, arguments.sizes) {
+                (true, _) => Some(table::loads),
+                (_, true) => Some(table::sizes),
+                _ => None,
+            },
         }
     }
 
@@ -111,9 +124,9 @@ impl Report {
             ratios(out, asked)?;
             costs(out, asked)?;
         }
-        if self.is_all {
+        if let Some(table) = self.table {
             writeln!(out)?;
-            write!(out, "{}", table::markdown(&self.loads))?;
+            write!(out, "{}", table(&self.loads))?;
         }
         self.checks(out)
     }
@@ -129,21 +142,25 @@ impl Report {
         let flush = format!("a flush takes {:.3} ms", self.flush_ms);
         let settings = wrapped(settings.chain([flush]));
         writeln!(out, "{TITLE}postgres{TITLE:#}  {settings}")?;
-        let (rounds, accounts) = (self.loads.first(), grouped(self.accounts));
-        let rounds = rounds.map_or(0, |load| load.rounds.len());
         writeln!(
             out,
-            "{TITLE}runs{TITLE:#}      median of {rounds} rounds of {} s after {} s each, in turn, \
-             {accounts} accounts, {} transfers before, {} checkpoints",
-            self.seconds,
-            self.warm_up_seconds,
-            grouped(self.fill),
-            self.checkpoints
-        )
+            "{TITLE}runs{TITLE:#}      median of {} rounds of {} s after {} s each, in turn, {} \
+             checkpoints",
+            self.rounds, self.seconds, self.warm_up_seconds, self.checkpoints
+        )?;
+        for Filled { size: Size { accounts, fill }, fill_seconds } in &self.books {
+            let (accounts, fill) = (grouped(*accounts), grouped(*fill));
+            write!(out, "{TITLE}books{TITLE:#}     {accounts} accounts, {fill} transfers before")?;
+            match fill_seconds {
+                0.0 => writeln!(out)?,
+                seconds => writeln!(out, ", written in {seconds} s")?,
+            }
+        }
+        Ok(())
     }
 
     fn paces(&self, out: &mut impl Write) -> io::Result<()> {
-        let head = ["transfers/s", "p50 ms", "p99 ms", "p99.9 ms", "per commit"];
+        let head = ["per second", "p50 ms", "p99 ms", "p99.9 ms", "per commit"];
         let [rate, p50, p99, p999, commit] = head;
         writeln!(out)?;
         writeln!(out, "{DIM}{:<38}{rate:>12}{p50:>10}{p99:>10}{p999:>10}{commit:>12}{DIM:#}", "")?;
@@ -157,7 +174,11 @@ impl Report {
                 None => writeln!(out)?,
             }
         }
+        let mut books = self.books.first().map(|books| books.size);
         for load in &self.loads {
+            if books.replace(load.books) != Some(load.books) {
+                writeln!(out, "{DIM}in the larger books{DIM:#}")?;
+            }
             let commit =
                 load.transfers_per_commit.map_or_else(|| "-".to_owned(), |n| format!("{n:.1}"));
             writeln!(
@@ -174,11 +195,15 @@ impl Report {
     }
 
     fn checks(&self, out: &mut impl Write) -> io::Result<()> {
-        let checked = grouped(self.transfers_checked);
+        let transfers = grouped(self.transfers_checked);
+        let holds = match self.holds_checked {
+            0 => String::new(),
+            holds => format!(" and {} holds", grouped(holds)),
+        };
         writeln!(
             out,
-            "\n{checked} transfers acknowledged; all of them and nothing else are in the books, \
-             which sum to zero."
+            "\n{transfers} transfers{holds} acknowledged; all of them and nothing else are in the \
+             books, which sum to zero."
         )?;
         for difference in &self.differences {
             writeln!(out, "{BAD}the floor \"same rows\" is not up to date:{BAD:#} {difference}")?;
@@ -193,6 +218,7 @@ fn ratios(out: &mut impl Write, load: &Figures) -> io::Result<()> {
         (load.ratio_bare, "x bare"),
         (load.ratio_p50, "x the p50 of one pgbench client"),
         (load.ratio_plain, "x the same load without what is special in it"),
+        (load.ratio_p99, "x its p99 without what comes in bulk"),
     ];
     let known = ratios.iter().filter_map(|(ratio, what)| Some((ratio.as_ref()?, what)));
     for (index, (ratio, what)) in known.enumerate() {
@@ -218,28 +244,6 @@ fn costs(out: &mut impl Write, load: &Figures) -> io::Result<()> {
     }
     let (rejections, retries) = (grouped(load.rejections), grouped(load.retries));
     writeln!(out, "{rejections} rejected, {retries} repeated")
-}
-
-impl Machine {
-    fn this() -> Self {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let value = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name));
-            let value = line.and_then(|line| line.split_once(':'));
-            value.map(|(_, value)| value.trim().to_owned())
-        };
-        let processor = value(&read("/proc/cpuinfo"), "model name");
-        let memory = value(&read("/proc/meminfo"), "MemTotal");
-        let kilobytes = memory.and_then(|memory| memory.strip_suffix(" kB")?.parse::<u64>().ok());
-        let system = std::env::consts::OS;
-        Self {
-            cores: thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            processor: processor.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            memory_bytes: kilobytes.unwrap_or_default() * 1_024,
-            kernel: format!("{system} {}", read("/proc/sys/kernel/osrelease").trim()),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
-        }
-    }
 }
 
 /// Words with commas, on lines that line up with the first.

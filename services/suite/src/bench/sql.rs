@@ -4,7 +4,6 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::error::BenchError;
@@ -18,7 +17,7 @@ const OWN_CHECKPOINT_VIEW: i32 = 17_0000;
 const SAMPLE_PAGES: i64 = 2_000;
 
 /// A superuser's connection.
-pub(super) struct Admin(PgConnection);
+pub(super) struct Admin(pub(super) PgConnection);
 
 /// Where Postgres is at some moment.
 #[derive(Debug, Clone, Copy, QueryableByName)]
@@ -37,47 +36,11 @@ pub(super) struct Mark {
     pub(super) checkpoints: i64,
 }
 
-/// The books as a whole.
-#[derive(Debug, Clone, Copy, QueryableByName)]
-pub(super) struct Books {
-    /// Transactions of the service.
-    #[diesel(sql_type = BigInt)]
-    pub(super) transactions: i64,
-    /// Transactions of the floor, in the same tables.
-    #[diesel(sql_type = BigInt)]
-    pub(super) floor: i64,
-    /// Tenants and currencies whose entries do not sum to zero.
-    #[diesel(sql_type = BigInt)]
-    pub(super) unbalanced: i64,
-    /// Accounts whose balance is not the sum of their entries.
-    #[diesel(sql_type = BigInt)]
-    pub(super) wrong_accounts: i64,
-}
-
-/// What one table has got of the service and of the floor "same rows".
-#[derive(Debug, Clone, PartialEq, QueryableByName, Serialize)]
-pub(super) struct Rows {
-    /// The table.
-    #[diesel(sql_type = Text)]
-    pub(super) name: String,
-    /// Rows of the service.
-    #[diesel(sql_type = BigInt)]
-    pub(super) service: i64,
-    /// Their mean size in bytes.
-    #[diesel(sql_type = Double)]
-    pub(super) service_width: f64,
-    /// Rows of the floor.
-    #[diesel(sql_type = BigInt)]
-    pub(super) floor: i64,
-    /// Their mean size in bytes.
-    #[diesel(sql_type = Double)]
-    pub(super) floor_width: f64,
-}
-
+/// A text.
 #[derive(QueryableByName)]
-struct TextValue {
+pub(super) struct TextValue {
     #[diesel(sql_type = Text)]
-    value: String,
+    pub(super) value: String,
 }
 
 #[derive(QueryableByName)]
@@ -221,57 +184,13 @@ impl Admin {
     }
 
     /// Tidies up after the copies, as autovacuum would a minute later.
-    pub(super) fn vacuum(&mut self) -> Result<(), BenchError> {
+    pub(super) fn vacuum_accounts(&mut self) -> Result<(), BenchError> {
         Ok(self.0.batch_execute("VACUUM (ANALYZE) transactions.ledger_accounts")?)
     }
 
-    /// Recomputes the books from the entries.
-    pub(super) fn books(&mut self, floor: Uuid) -> Result<Books, BenchError> {
-        let books = sql_query(
-            "WITH sums AS ( \
-                 SELECT tenant_id, account_id, currency, count(*) AS entries, \
-                     coalesce(sum(amount) FILTER (WHERE direction = 1), 0) AS debits, \
-                     coalesce(sum(amount) FILTER (WHERE direction = 2), 0) AS credits \
-                 FROM transactions.entries GROUP BY tenant_id, account_id, currency), \
-             unbalanced AS ( \
-                 SELECT FROM sums GROUP BY tenant_id, currency \
-                 HAVING sum(debits) <> sum(credits)), \
-             wrong AS ( \
-                 SELECT FROM transactions.ledger_accounts AS a \
-                 FULL JOIN sums AS s ON s.tenant_id = a.tenant_id AND s.account_id = a.id \
-                 WHERE a.id IS NULL OR a.entry_seq <> coalesce(s.entries, 0) \
-                     OR a.posted_debits <> coalesce(s.debits, 0) \
-                     OR a.posted_credits <> coalesce(s.credits, 0)) \
-             SELECT count(*) FILTER (WHERE tenant_id <> $1) AS transactions, \
-                 count(*) FILTER (WHERE tenant_id = $1) AS floor, \
-                 (SELECT count(*) FROM unbalanced) AS unbalanced, \
-                 (SELECT count(*) FROM wrong) AS wrong_accounts \
-             FROM transactions.transactions",
-        );
-        Ok(books.bind::<SqlUuid, _>(floor).get_result(&mut self.0)?)
-    }
-
-    /// What every table of the ledger has got.
-    pub(super) fn rows(&mut self, floor: Uuid) -> Result<Vec<Rows>, BenchError> {
-        let tables: Vec<TextValue> = sql_query(
-            "SELECT relname::text AS value FROM pg_class JOIN pg_attribute ON attrelid = oid \
-             WHERE relnamespace = 'transactions'::regnamespace AND attname = 'tenant_id' \
-                 AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname",
-        )
-        .load(&mut self.0)?;
-        let mut rows = Vec::new();
-        for TextValue { value: table } in tables {
-            let counted = sql_query(format!(
-                "SELECT '{table}' AS name, count(*) FILTER (WHERE tenant_id <> $1) AS service, \
-                     count(*) FILTER (WHERE tenant_id = $1) AS floor, \
-                     coalesce(avg(pg_column_size(t.*)) FILTER (WHERE tenant_id <> $1), 0)::float8 \
-                         AS service_width, \
-                     coalesce(avg(pg_column_size(t.*)) FILTER (WHERE tenant_id = $1), 0)::float8 \
-                         AS floor_width \
-                 FROM transactions.{table} AS t"
-            ));
-            rows.push(counted.bind::<SqlUuid, _>(floor).get_result(&mut self.0)?);
-        }
-        Ok(rows)
+    /// Tidies up everything, and leaves nothing that must still be written to disk.
+    pub(super) fn settle(&mut self) -> Result<(), BenchError> {
+        self.0.batch_execute("VACUUM (ANALYZE)")?;
+        Ok(self.0.batch_execute("CHECKPOINT")?)
     }
 }

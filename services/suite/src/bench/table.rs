@@ -1,9 +1,10 @@
-//! The table of the README: what was measured, what must be, what is aimed at.
+//! The tables of the README: what was measured, what must be, what is aimed at.
 
 use std::fmt::Write as _;
 
+use super::case::{Case, grouped};
 use super::figures::Figures;
-use super::options::Case;
+use super::options::Size;
 use super::report::{mebibytes, whole};
 
 /// A figure that must only be told.
@@ -79,6 +80,13 @@ fn special(rate: Option<f64>) -> Vec<Row> {
             "25 ms",
         ),
         row(
+            "p99 of CreateHold while 20,000 items come in bulk, x idle",
+            vec![Case::holds()],
+            |load| times(load.ratio_p99),
+            "3",
+            "2",
+        ),
+        row(
             "two replicas on one database, 256 callers, x one",
             vec![Case { replicas: 2, ..Case::unary(256) }],
             plain,
@@ -119,10 +127,12 @@ fn times(ratio: Option<f64>) -> Option<String> {
     ratio.map(|ratio| format!("{ratio:.2}"))
 }
 
-/// The table in Markdown.
-pub(super) fn markdown(loads: &[Figures]) -> String {
+const HEAD: &str = "| work | measured | must | aim |\n|---|---|---|---|\n";
+
+/// The table of many loads, in Markdown.
+pub(super) fn loads(loads: &[Figures]) -> String {
     let rate = loads.iter().find_map(|load| load.case.rate);
-    let mut text = String::from("| work | measured | must | aim |\n|---|---|---|---|\n");
+    let mut text = HEAD.to_owned();
     let rows = throughput().into_iter().chain(special(rate)).chain(costs());
     for Row { work, loads: wanted, shown, must, aim } in rows {
         let figure = |case: &Case| {
@@ -136,19 +146,71 @@ pub(super) fn markdown(loads: &[Figures]) -> String {
     text
 }
 
+/// The table of books of two sizes, in Markdown.
+pub(super) fn sizes(loads: &[Figures]) -> String {
+    let (Some(first), Some(last)) = (loads.first(), loads.last()) else { return HEAD.to_owned() };
+    let (small, large) = (first.books, last.books);
+    let name = |size: Size| {
+        format!("{} transfers over {} accounts", grouped(size.fill), grouped(size.accounts))
+    };
+    let mut text = HEAD.to_owned();
+    let (below, above): (Vec<&Figures>, Vec<_>) = loads.iter().partition(|l| l.books == small);
+    for load in above {
+        let before = below.iter().find(|other| other.case == load.case);
+        let _ = match load.case.work.title() {
+            None => {
+                let ratio = times(load.ratio_smaller).unwrap_or_else(|| "-".to_owned());
+                let (large, small) = (name(large), name(small));
+                writeln!(text, "| {large}, x the rate of {small} | {ratio} | 0.8 | 0.95 |")
+            }
+            Some(title) => {
+                let pages = [Some(load), before.copied()].into_iter().flatten();
+                let pages = pages.map(|load| format!("{:.1} / {:.1} ms", load.p50_ms, load.p99_ms));
+                let pages = pages.collect::<Vec<_>>().join(", in the small books ");
+                writeln!(text, "| {title}, p50 / p99 | {pages} | {REPORTED} |  |")
+            }
+        };
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::case::Work;
     use crate::bench::figures;
-    use crate::bench::run::{CaseRounds, Measured};
+    use crate::bench::measured::{CaseRounds, Measured};
 
     #[test]
     fn what_was_not_measured_is_left_open() {
         let rounds = CaseRounds { case: Case::unary(256), rounds: Vec::new() };
-        let load = figures::figures(&rounds, &Measured::default());
-        let table = markdown(&[load]);
+        let books = Measured::new(Size { accounts: 10_000, fill: 0 });
+        let load = figures::figures(&rounds, &books, None);
+        let table = super::loads(&[load]);
         assert!(table.contains("| - / - / - | 1.5 / 2 / 2.5 | 2 / 3 / 4 |"), "{table}");
         assert!(table.contains("| 0 bytes | 1,400 bytes | 900 bytes |"), "{table}");
         assert!(table.lines().all(|line| line.matches('|').count() == 5), "{table}");
+    }
+
+    #[test]
+    fn large_books_are_shown_beside_small_ones() {
+        let of = |work, accounts| {
+            let case = if work == Work::Transfers { Case::unary(256) } else { Case::read(work) };
+            let books = Measured::new(Size { accounts, fill: accounts * 10 });
+            figures::figures(&CaseRounds { case, rounds: Vec::new() }, &books, None)
+        };
+        let loads = [
+            of(Work::Transfers, 10),
+            of(Work::Balance, 10),
+            of(Work::Transfers, 1_000),
+            of(Work::Balance, 1_000),
+        ];
+        let table = super::sizes(&loads);
+        assert!(
+            table.contains("10,000 transfers over 1,000 accounts, x the rate of 100 "),
+            "{table}"
+        );
+        assert!(table.contains("| GetBalance, p50 / p99 | 0.0 / 0.0 ms, in the small"), "{table}");
+        assert_eq!(table.lines().count(), 4, "{table}");
     }
 }

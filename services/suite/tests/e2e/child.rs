@@ -39,14 +39,27 @@ pub(crate) struct Child {
     pub(crate) at: Addresses,
     /// Where metrics and health of accounts are.
     pub(crate) admin: SocketAddr,
-    postgres: PathBuf,
+    /// The folder of its Postgres, where that is its own.
+    postgres: Option<PathBuf>,
 }
 
 impl Child {
     /// Starts a suite and waits until it says that it is ready. Blocks.
     pub(crate) fn start(state: &Path) -> Self {
+        Self::launch(state, strongroom(state))
+    }
+
+    /// The same on a Postgres that is there, whose administrator has this URL.
+    pub(crate) fn start_on(state: &Path, database_url: &str) -> Self {
+        let mut command = strongroom(state);
+        command.env("STRONGROOM_DATABASE_URL", database_url);
+        Self::launch(state, command)
+    }
+
+    fn launch(state: &Path, mut command: Command) -> Self {
+        std::fs::create_dir_all(state).unwrap();
         let errors = state.join("stderr");
-        let mut process = strongroom(state)
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).unwrap())
             .spawn()
@@ -73,7 +86,9 @@ impl Child {
                 transactions: address("transactions"),
             },
             admin: row("accounts")[2].parse().unwrap(),
-            postgres: PathBuf::from(&row("postgres")[2]),
+            postgres: Some(row("postgres")).filter(|row| row[1] == "private").map(|row| {
+                PathBuf::from(&row[2])
+            }),
             process,
         }
     }
@@ -97,7 +112,8 @@ impl Child {
 
     /// The process of its Postgres.
     pub(crate) fn postmaster(&self) -> Pid {
-        let text = std::fs::read_to_string(self.postgres.join("data/postmaster.pid")).unwrap();
+        let folder = self.postgres.as_ref().unwrap();
+        let text = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
         Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
     }
 }

@@ -5,6 +5,7 @@
 mod away;
 mod child;
 mod command;
+mod crash;
 mod database;
 mod input;
 mod load;

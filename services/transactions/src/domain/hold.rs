@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shared::money::{Currency, Money, Units};
 use shared::time::Timestamp;
 
+use super::account::saturating_add;
 use super::{AccountId, BatchId, Counted, Force, HoldId, Overrides, TransactionId};
 
 /// Where a hold stands.
@@ -77,6 +78,17 @@ impl Hold {
             self.event_seq += 1;
         }
         self
+    }
+
+    /// Remembers what limits have counted for it, once for each step.
+    pub(super) fn add_counted(&mut self, counted: Vec<Counted>) {
+        for new in counted {
+            let is_same = |old: &&mut Counted| old.key == new.key && old.begin == new.begin;
+            match self.counted.iter_mut().find(is_same) {
+                Some(old) => old.amount = saturating_add(old.amount, new.amount),
+                None => self.counted.push(new),
+            }
+        }
     }
 
     /// Gives back an amount of what it keeps.

@@ -60,7 +60,7 @@ impl Books {
             };
             let what = Keep { kind: &hold.kind, count: 0, force: increase.force.as_ref() };
             let counted = books.keep_back(account, amount, &what, record_time)?;
-            hold.counted.extend(counted);
+            hold.add_counted(counted);
             (hold.amount, hold.remaining) = (total, remaining);
             let mut event = hold.event(HoldEventType::Increased, amount.units, record_time);
             event.overrides = overrides(increase.force.as_ref());
@@ -376,3 +376,7 @@ fn more_than(hold: &Hold, remaining: Units, requested: Units) -> Refusal {
     let (remaining, requested) = (hold.money(remaining), hold.money(requested));
     Refusal::CaptureExceeds { hold: hold.id, remaining, requested }
 }
+
+#[cfg(test)]
+#[path = "holding_tests.rs"]
+mod tests;

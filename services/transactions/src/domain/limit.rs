@@ -249,3 +249,7 @@ impl Limit {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "limit_tests.rs"]
+mod tests;

@@ -31,8 +31,8 @@ pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window
 pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
 pub(crate) use refusal::{Place, Refusal};
 pub(crate) use transaction::{
-    ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides, PostedEntry,
-    PostedTransaction, check_balance,
+    BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,
+    PostedEntry, PostedTransaction, check_balance,
 };
 
 /// Declares the kind of a resource.

@@ -11,6 +11,9 @@ use super::{AccountId, BatchId, Direction, HoldId, Link, RecordId, TransactionId
 /// Entries that one transaction may have.
 pub(crate) const ENTRIES_MAX: usize = 1_000;
 
+/// Entries that all items of one batch may have together.
+pub(crate) const BATCH_ENTRIES_MAX: usize = 10_000;
+
 /// An entry to be posted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct NewEntry {

@@ -6,14 +6,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection as _;
+use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::outcome::{self, Claim, Found};
+use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 
 use super::open::{Locks, Opened, open};
 use super::write::{Known, write};
 use super::{Answer, Ask, Item, Job, Key, Settled, key};
-use crate::domain::{BatchId, Books, HoldId, Made, Order, Refusal, TransactionId};
+use crate::domain::{
+    BATCH_ENTRIES_MAX, BatchId, Books, HoldId, Made, Order, Refusal, TransactionId,
+};
 use crate::error::Error;
 
 /// Does a batch. Tenants are taken in the order of their ids, as the accounts within one are, so
@@ -67,6 +71,9 @@ fn post_tenant(
         }
         answers.push(answer);
     }
+    if !has_outcomes {
+        check_open(conn, tenant, jobs, &answers)?;
+    }
     let fresh = jobs.iter().zip(&answers).enumerate().filter(|(index, (job, _))| {
         let Some(request) = job.request() else { return false };
         !found.contains_key(&key(request)) && settled.get(&key(request)) == Some(index)
@@ -74,6 +81,23 @@ fn post_tenant(
     let fresh: Vec<(&Job, &Answer)> = fresh.map(|(_, (job, answer))| (*job, answer)).collect();
     write(conn, tenant, &fresh, &books, &known)?;
     Ok(answers)
+}
+
+/// Outcomes were looked for while the locks were waited for. What is decided now meets theirs when it
+/// is written, but a refusal that leaves its id free is not: the id may be that of what was waited
+/// for, whose repeat must not hear that its own condition does not hold any more.
+fn check_open(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    jobs: &[&Job],
+    answers: &[Answer],
+) -> Result<(), Error> {
+    let open = jobs.iter().zip(answers).filter(|(_, answer)| !is_settled(answer));
+    let open: Vec<&Job> = open.map(|(job, _)| *job).collect();
+    match find_outcomes(conn, tenant, &open)?.is_empty() {
+        true => Ok(()),
+        false => Err(DbError::Contention.into()),
+    }
 }
 
 /// The outcomes that are there already, by operation and request id.
@@ -101,11 +125,17 @@ pub(super) fn decide(books: &mut Books, job: &Job) -> Result<Vec<Made>, Error> {
         return Ok(Vec::new());
     };
     let made = books.atomically(|books| {
-        let mut all = Vec::with_capacity(items.len());
+        let (mut all, mut entries) = (Vec::with_capacity(items.len()), 0);
         for (index, item) in (0..).zip(items) {
             let place = batch.map(|batch| (batch, index));
             match decide_one(books, item, place) {
-                Ok(made) => all.push(made),
+                Ok(made) => {
+                    entries += made.transaction().map_or(0, |posted| posted.entries.len());
+                    all.push(made);
+                    if batch.is_some() && entries > BATCH_ENTRIES_MAX {
+                        return Err(too_many_entries());
+                    }
+                }
                 Err(refusal) if batch.is_some() => {
                     let error = Box::new(Error::Refused(refusal));
                     return Err(Error::Item { index, error });
@@ -117,6 +147,13 @@ pub(super) fn decide(books: &mut Books, job: &Job) -> Result<Vec<Made>, Error> {
     })?;
     books.settle();
     Ok(made)
+}
+
+/// How many entries a reversal has is known only now. The answer has to fit into a message.
+fn too_many_entries() -> Error {
+    let sentence = format!("must have at most {BATCH_ENTRIES_MAX} entries");
+    let problem = Problem::new(Reason::TooManyEntries, sentence).in_field("items");
+    Error::Problem(problem.figure("limit", BATCH_ENTRIES_MAX))
 }
 
 fn decide_one(

@@ -219,7 +219,8 @@ fn window(wire: &wire::Limit) -> Decoded<Window> {
         Wire::Rolling => {
             let micros = |length: &prost_types::Duration| {
                 let seconds = length.seconds.checked_mul(1_000_000)?;
-                seconds.checked_add(i64::from(length.nanos) / 1_000)
+                let nanos = Some(i64::from(length.nanos)).filter(|nanos| nanos % 1_000 == 0)?;
+                seconds.checked_add(nanos / 1_000)
             };
             let window = length.and_then(micros).and_then(rolling_length);
             return window

@@ -17,12 +17,10 @@ use super::{
     Rpc, capture_hold, create_hold, create_transaction, create_transfer, draft, encode,
     release_hold, reverse_transaction,
 };
-use crate::domain::{Made, Order};
+use crate::domain::{BATCH_ENTRIES_MAX, Made, Order};
 
 /// Items that one batch may have.
 const ITEMS_MAX: usize = 1_000;
-/// Entries that all items of one batch may have together.
-const ENTRIES_MAX: usize = 10_000;
 /// Bytes that all items of one batch may have together: half of a message, because the answer says
 /// more of each entry, and what is posted must not fail for the length of its answer.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -58,6 +56,8 @@ fn check_sizes(items: &[wire::BatchItem]) -> Decoded<()> {
             request.transaction.as_ref().map_or(0, |transaction| transaction.entries.len())
         }
         Some(Operation::Capture(request)) => request.entries.len().max(2),
+        // Of everything the engine knows how much it is.
+        Some(Operation::Reversal(request)) => request.parts.len().max(2),
         Some(_) => 2,
         None => 0,
     };
@@ -66,8 +66,8 @@ fn check_sizes(items: &[wire::BatchItem]) -> Decoded<()> {
     match items.len() {
         0 => Err(invalid("must have at least one item")).at("items"),
         count if count > ITEMS_MAX => too_many(Reason::TooManyItems, "items", count, ITEMS_MAX),
-        _ if entries > ENTRIES_MAX => {
-            too_many(Reason::TooManyEntries, "entries", entries, ENTRIES_MAX)
+        _ if entries > BATCH_ENTRIES_MAX => {
+            too_many(Reason::TooManyEntries, "entries", entries, BATCH_ENTRIES_MAX)
         }
         _ if bytes > BYTES_MAX => too_many(Reason::MessageTooLarge, "bytes", bytes, BYTES_MAX),
         _ => Ok(()),

@@ -14,7 +14,7 @@ use super::orders::sees_balances;
 use super::{Rpc, decode, encode, filters};
 use crate::domain::{AccountId, Direction, LedgerAccount, TransactionId};
 use crate::error::Error;
-use crate::store::entries::{self, Entry};
+use crate::store::entries::{self, Listed};
 use crate::store::ledger_accounts;
 use crate::store::texts::{self, DESCRIPTION};
 
@@ -30,7 +30,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn keeps(&self, entry: &Entry) -> bool {
+    fn keeps(&self, entry: &Listed) -> bool {
         self.kind.as_ref().is_none_or(|kind| entry.kind == *kind)
             && self.direction.is_none_or(|direction| entry.direction() == direction)
     }
@@ -72,19 +72,26 @@ async fn handle(
             let place = after.copied().unwrap_or(begin);
             entries::in_front(conn, tenant, id, place, filter.period.from, limit)
         };
-        let place = |entry: &Entry| entry.entry_seq;
+        let place = |entry: &Listed| entry.entry_seq;
         let found = Found::among(&page, candidates, place, |entry| filter.keeps(entry))?;
-        page.load(found, bytes_max, place, Entry::bytes, |some| {
-            let wanted: Vec<_> = some.iter().map(|e| (e.transaction_id, e.entry_index)).collect();
-            let texts = texts::select_of_entries(conn, tenant, &wanted)?;
-            Ok(some.iter().map(|entry| encode(entry, &texts, &account, sees)).collect())
-        })
+        page.load(
+            found,
+            bytes_max,
+            place,
+            |_| entries::BYTES,
+            |some| {
+                let wanted: Vec<_> =
+                    some.iter().map(|e| (e.transaction_id, e.entry_index)).collect();
+                let texts = texts::select_of_entries(conn, tenant, &wanted)?;
+                Ok(some.iter().map(|entry| encode(entry, &texts, &account, sees)).collect())
+            },
+        )
     };
     rpc.db.read("list_entries", call.scope(), read).await
 }
 
 fn encode(
-    entry: &Entry,
+    entry: &Listed,
     texts: &BTreeMap<(TransactionId, i32), String>,
     account: &LedgerAccount,
     sees_balances: bool,

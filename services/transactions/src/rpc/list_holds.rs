@@ -44,12 +44,18 @@ async fn handle(
         };
         let is_kept = |one: &Candidate| one.is_kept(&filter, now);
         let found = Found::among(&page, candidates, Candidate::place, is_kept)?;
-        page.load(found, bytes_max, Candidate::place, Candidate::bytes, |some| {
-            let ids = some.iter().map(|one| one.id).collect();
-            let mut loaded = holds::select_all(conn, tenant, &ids)?;
-            let holds = some.iter().filter_map(|one| loaded.remove(&one.id));
-            Ok(holds.map(|hold: Hold| encode::hold(hold.as_of(now))).collect())
-        })
+        page.load(
+            found,
+            bytes_max,
+            Candidate::place,
+            |_| hold_lists::BYTES,
+            |some| {
+                let ids = some.iter().map(|one| one.id).collect();
+                let mut loaded = holds::select_all(conn, tenant, &ids)?;
+                let holds = some.iter().filter_map(|one| loaded.remove(&one.id));
+                Ok(holds.map(|hold: Hold| encode::hold(hold.as_of(now))).collect())
+            },
+        )
     };
     rpc.db.read("list_holds", call.scope(), read).await
 }

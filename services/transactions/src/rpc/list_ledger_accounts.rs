@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{Rpc, decode, encode, filters};
 use crate::domain::{AccountClass, AccountId};
 use crate::error::Error;
-use crate::store::ledger_account_lists::{self, Candidate, Filter};
+use crate::store::ledger_account_lists::{self, Candidate, Filter, Has};
 use crate::store::ledger_accounts;
 
 const QUERY: &str = "list-ledger-accounts";
@@ -83,8 +83,8 @@ fn parse(text: &str) -> Decoded<Filter> {
 }
 
 /// The name of a resource; empty for none.
-fn name<R: Resource>(term: &Term) -> Decoded<Option<Id<R>>> {
-    if term.equal()?.is_empty() { Ok(None) } else { term.name().map(Some) }
+fn name<R: Resource>(term: &Term) -> Decoded<Has<Id<R>>> {
+    if term.equal()?.is_empty() { Ok(Has::Nothing) } else { term.name().map(Has::This) }
 }
 
 fn class(name: &str) -> Option<AccountClass> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shared::grpc::Call;
+use shared::ids::Resource as _;
 use shared::lane::Priority;
 use shared::principal::{Scope, missing};
 use shared::problem::{Problem, Reason};
@@ -10,7 +11,7 @@ use shared::problem::{Problem, Reason};
 use super::Rpc;
 use super::introduce::introduce;
 use super::replay::replay;
-use crate::domain::{BatchId, Made, Order};
+use crate::domain::{AccountKind, BatchId, Made, Order};
 use crate::engine::{self, Ask, Item, Job, Settled, preview};
 
 /// The permission to override rules.
@@ -166,7 +167,9 @@ pub(super) fn sees_balances(call: &Call) -> bool {
 /// may not see.
 fn tell(call: &Call, asked: &Asked, mut problem: Problem) -> Problem {
     let item = problem.figures.get("item").and_then(|item| item.parse::<usize>().ok());
-    let method = asked.orders.get(item.unwrap_or(0)).map(|(method, _)| *method);
+    // What is wrong with a batch as a whole is of no item.
+    let index = if asked.is_batch { item } else { Some(0) };
+    let method = index.and_then(|index| asked.orders.get(index)).map(|(method, _)| *method);
     if let (Some(method), Some(field)) = (method, &problem.field) {
         let field = method.own_field(field);
         problem.field = Some(match item {
@@ -198,7 +201,7 @@ fn hide_balances(problem: &mut Problem) {
 async fn with_introduction(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Done, Problem> {
     match attempt(rpc, call, asked).await {
         // An account that accounts has just opened, and that has not reached the ledger yet.
-        Err(problem) if problem.reason == Reason::ResourceNotFound => {
+        Err(problem) if is_unknown_account(&problem) => {
             let accounts = job(rpc, call, asked)?.accounts();
             match introduce(rpc, call, accounts).await? {
                 true => attempt(rpc, call, asked).await,
@@ -207,6 +210,11 @@ async fn with_introduction(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Done
         }
         answer => answer,
     }
+}
+
+fn is_unknown_account(problem: &Problem) -> bool {
+    let kind = problem.figures.get("type").map(String::as_str);
+    problem.reason == Reason::ResourceNotFound && kind == Some(AccountKind::TYPE)
 }
 
 async fn attempt(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Done, Problem> {

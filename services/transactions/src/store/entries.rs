@@ -13,12 +13,12 @@ use super::transactions::direction_from_column;
 use crate::domain::{AccountId, Direction, TransactionId};
 
 /// About how many bytes an entry has in a message.
-const BYTES: usize = 256;
+pub(crate) const BYTES: usize = 256;
 
 /// An entry, with the head of its transaction.
 #[derive(Debug, Clone, QueryableByName)]
 #[diesel(table_name = entries)]
-pub(crate) struct Entry {
+pub(crate) struct Listed {
     pub(crate) transaction_id: TransactionId,
     pub(crate) entry_index: i32,
     pub(crate) entry_seq: i64,
@@ -41,12 +41,7 @@ pub(crate) struct Entry {
     pub(crate) booking_date: Day,
 }
 
-impl Entry {
-    /// About how many bytes it has in a message.
-    pub(crate) fn bytes(&self) -> usize {
-        BYTES
-    }
-
+impl Listed {
     /// The side of the account.
     pub(crate) fn direction(&self) -> Direction {
         direction_from_column(self.direction)
@@ -72,16 +67,16 @@ pub(crate) fn in_front(
     place: i64,
     from: Option<Timestamp>,
     limit: i64,
-) -> QueryResult<Vec<Entry>> {
+) -> QueryResult<Vec<Listed>> {
     let binds = (
         tenant.into_sql::<Uuid>(),
         account.into_sql::<Uuid>(),
         place.saturating_sub(limit).into_sql::<BigInt>(),
         place.into_sql::<BigInt>(),
     );
-    let mut rows: Vec<Entry> = statement(IN_FRONT, binds).load(conn)?;
+    let mut rows: Vec<Listed> = statement(IN_FRONT, binds).load(conn)?;
     // The times of an account's entries are in the order of their places.
-    let is_later = |row: &&Entry| from.is_none_or(|from| row.record_time >= from);
+    let is_later = |row: &&Listed| from.is_none_or(|from| row.record_time >= from);
     rows.truncate(rows.iter().take_while(is_later).count());
     Ok(rows)
 }

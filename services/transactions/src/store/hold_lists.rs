@@ -18,7 +18,7 @@ use super::{EARLIEST, LATEST, external_ids};
 use crate::domain::{AccountId, Collection, HoldId, HoldState};
 
 /// About how many bytes a hold has in a message.
-const BYTES: usize = 512;
+pub(crate) const BYTES: usize = 512;
 /// Before every id.
 const FIRST_ID: HoldId = HoldId::from_uuid(uuid::Uuid::nil());
 
@@ -55,11 +55,6 @@ pub(crate) struct Candidate {
 impl Candidate {
     pub(crate) fn place(&self) -> Place {
         Place { create_time: self.create_time, id: self.id }
-    }
-
-    /// About how many bytes it has in a message.
-    pub(crate) fn bytes(&self) -> usize {
-        BYTES
     }
 
     /// Whether a filter lets it through.

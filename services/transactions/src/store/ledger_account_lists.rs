@@ -13,11 +13,27 @@ use crate::domain::{AccountClass, AccountId, CustomerId};
 /// About how many bytes an account has in a message beside its controls.
 const BYTES: usize = 512;
 
-/// What a list lets through. In those of names, `None` inside is for accounts without one.
+/// What an account has to have of what it may be without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Has<T> {
+    Nothing,
+    This(T),
+}
+
+impl<T: PartialEq> Has<T> {
+    fn fits(&self, found: Option<&T>) -> bool {
+        match self {
+            Self::Nothing => found.is_none(),
+            Self::This(wanted) => found == Some(wanted),
+        }
+    }
+}
+
+/// What a list lets through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
-    pub(crate) customer: Option<Option<CustomerId>>,
-    pub(crate) parent: Option<Option<AccountId>>,
+    pub(crate) customer: Option<Has<CustomerId>>,
+    pub(crate) parent: Option<Has<AccountId>>,
     /// Empty for accounts without one.
     pub(crate) gl_code: Option<String>,
     pub(crate) class: Option<AccountClass>,
@@ -49,8 +65,8 @@ impl Candidate {
 
     /// Whether a filter lets it through.
     pub(crate) fn is_kept(&self, filter: &Filter) -> bool {
-        filter.customer.is_none_or(|customer| customer == self.customer_id)
-            && filter.parent.is_none_or(|parent| parent == self.parent_id)
+        filter.customer.is_none_or(|wanted| wanted.fits(self.customer_id.as_ref()))
+            && filter.parent.is_none_or(|wanted| wanted.fits(self.parent_id.as_ref()))
             && filter.gl_code.as_ref().is_none_or(|code| *code == self.gl_code)
             && filter.class.is_none_or(|class| class_column(class) == self.class)
             && filter.currency.as_ref().is_none_or(|currency| *currency == self.currency)
@@ -92,10 +108,10 @@ pub(crate) fn candidates(
     let from = AccountId::from_uuid(uuid::Uuid::from_u128(from)).into_sql::<Uuid>();
     let (tenant, limit) = (tenant.into_sql::<Uuid>(), limit.into_sql::<BigInt>());
     let code = filter.gl_code.as_deref().filter(|code| !code.is_empty());
-    if let Some(Some(customer)) = filter.customer {
+    if let Some(Has::This(customer)) = filter.customer {
         let binds = (tenant, from, limit, customer.into_sql::<Uuid>());
         statement(BY_CUSTOMER, binds).load(conn)
-    } else if let Some(Some(parent)) = filter.parent {
+    } else if let Some(Has::This(parent)) = filter.parent {
         statement(BY_PARENT, (tenant, from, limit, parent.into_sql::<Uuid>())).load(conn)
     } else if let Some(code) = code {
         statement(BY_GL_CODE, (tenant, from, limit, code.into_sql::<Text>())).load(conn)

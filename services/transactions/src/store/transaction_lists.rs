@@ -217,7 +217,7 @@ impl<'a> Walk<'a> {
         let from = self.filter.period.from;
         let entries = entries::in_front(conn, self.tenant, account, place, from, limit)?;
         let mut last = after.map(|after| after.id);
-        let candidate = |entry: entries::Entry| {
+        let candidate = |entry: entries::Listed| {
             let id = entry.transaction_id;
             let head = Head {
                 id,
@@ -293,7 +293,7 @@ impl<'a> Walk<'a> {
         after.copied().unwrap_or(end)
     }
 
-    /// Looks the rest of the filter up.
+    /// Leaves out what the rest of the filter does not let through.
     fn leave_out(&self, conn: &mut PgConnection, candidates: &mut [Candidate]) -> QueryResult<()> {
         let filter = self.filter;
         for Candidate { head, is_kept, .. } in candidates.iter_mut() {
@@ -325,7 +325,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Keeps those candidates which are among the ones that `look` gives of their ids.
+/// Keeps those candidates whose ids `look` gives back.
 fn keep(
     candidates: &mut [Candidate],
     look: impl FnOnce(Vec<TransactionId>) -> QueryResult<BTreeSet<TransactionId>>,

@@ -6,6 +6,7 @@ use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use wire::Direction::{Credit, Debit, Unspecified};
 
+use crate::requests::field;
 use crate::setup::{Ledger, entry, eur, request_id, transfer};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +147,77 @@ async fn bad_accounts_and_controls() {
         let (found, path, _) = refusal(&refused);
         assert_eq!((found, path.as_str()), (reason, field));
     }
+}
+
+/// Makes a limit bad.
+type SpoilLimit = fn(&mut wire::Limit);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_limits() {
+    use wire::limit::Window;
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("10").await;
+    let seconds = |seconds: i64| Some(prost_types::Duration { seconds, nanos: 0 });
+    let good = wire::Limit {
+        id: "rolling".to_owned(),
+        effect: wire::block::Effect::Debit.into(),
+        window: Window::Rolling.into(),
+        rolling_length: seconds(3_600),
+        max_amount: Some(eur("1")),
+        ..Default::default()
+    };
+    let cases: [(SpoilLimit, &str); 17] = [
+        (|l| l.id.clear(), "id"),
+        (|l| l.id = "No".to_owned(), "id"),
+        (|l| l.effect = 0, "effect"),
+        (|l| l.effect = 9, "effect"),
+        (|l| l.window = 0, "window"),
+        (|l| l.rolling_length = None, "rolling_length"),
+        (|l| l.rolling_length.as_mut().unwrap().seconds = 59, "rolling_length"),
+        (|l| l.rolling_length.as_mut().unwrap().seconds = 366 * 86_400 + 1, "rolling_length"),
+        (|l| l.rolling_length.as_mut().unwrap().seconds = i64::MAX, "rolling_length"),
+        (|l| l.rolling_length.as_mut().unwrap().nanos = 1, "rolling_length"),
+        (|l| l.window = Window::Day.into(), "rolling_length"),
+        (|l| l.max_amount = None, "max_amount"),
+        (|l| l.max_amount = Some(eur("0")), "max_amount.amount"),
+        (|l| l.max_count = -1, "max_count"),
+        (
+            |l| (l.window, l.rolling_length, l.max_count) = (Window::Transaction.into(), None, 1),
+            "max_count",
+        ),
+        (|l| l.types = vec!["CARD".to_owned(), "card".to_owned()], "types[1]"),
+        (|l| l.types = vec!["CARD".to_owned(); 33], "types"),
+    ];
+    let controls = |limits: Vec<wire::Limit>| wire::Controls {
+        source: "accounts".to_owned(),
+        version: 1,
+        limits,
+        blocks: vec![],
+    };
+    for (spoil, path) in cases {
+        let mut limit = good.clone();
+        spoil(&mut limit);
+        let refused = client.control(&account, controls(vec![limit])).await;
+        let expected = (Reason::FieldInvalid, format!("controls.limits[0].{path}"));
+        assert_eq!(field(refused), expected);
+    }
+    let twice = client.control(&account, controls(vec![good.clone(), good.clone()])).await;
+    assert_eq!(field(twice).1, "controls.limits[1].id");
+    let named = |n: i32| wire::Limit { id: format!("l-{n}"), ..good.clone() };
+    let many = client.control(&account, controls((0..33).map(named).collect())).await;
+    assert_eq!(field(many).1, "controls.limits");
+    let mut foreign = good.clone();
+    foreign.max_amount.as_mut().unwrap().currency = "USD".to_owned();
+    let (reason, path) = field(client.control(&account, controls(vec![foreign])).await);
+    let expected = "controls.limits[0].max_amount.currency";
+    assert_eq!((reason, path.as_str()), (Reason::CurrencyMismatch, expected));
+    client.pay(&account, &house, "10").await.unwrap();
+    let with = client.control(&account, controls((0..32).map(named).collect())).await.unwrap();
+    assert_eq!(with.controls[0].limits.len(), 32);
+    let back = wire::Limit { max_amount: Some(eur("1.00")), id: "l-0".to_owned(), ..good };
+    let scope = wire::limit::Scope::Account.into();
+    assert_eq!(with.controls[0].limits[0], wire::Limit { scope, ..back });
 }
 
 #[tokio::test(flavor = "multi_thread")]

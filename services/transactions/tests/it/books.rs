@@ -131,12 +131,18 @@ const RULES: [(&str, &str); 13] = [
     ),
 ];
 
-/// Checks all rules as the owner, inside the ledger's tenant.
+/// The owner of the tables, inside the ledger's tenant. Blocks.
+pub(crate) fn owner(ledger: &Ledger) -> PgConnection {
+    let mut owner = ledger.database.owner();
+    let tenant = format!("SET strongroom.tenant = '{}'", ledger.tenant.uuid());
+    owner.batch_execute(&tenant).unwrap();
+    owner
+}
+
+/// Checks all rules.
 pub(crate) fn assert_books(ledger: &Ledger) {
     tokio::task::block_in_place(|| {
-        let mut owner = ledger.database.owner();
-        let tenant = format!("SET strongroom.tenant = '{}'", ledger.tenant.uuid());
-        owner.batch_execute(&tenant).unwrap();
+        let mut owner = owner(ledger);
         for (rule, sql) in RULES {
             let query = format!(
                 "SELECT count(*) AS count, coalesce(min(b::text), '') AS example FROM ({sql}) b"

@@ -2,9 +2,11 @@
 
 use diesel::connection::SimpleConnection as _;
 use shared::testing::TestDatabase;
+use strongroom_proto::transactions::v1 as wire;
 use transactions::SERVICE;
 
-use crate::setup::Ledger;
+use crate::requests::{hold, reversal};
+use crate::setup::{Ledger, eur, transfer};
 
 /// Runs SQL as the runtime role inside a tenant, and gives the refusal.
 fn attack(ledger: &Ledger, sql: &str) -> String {
@@ -50,6 +52,170 @@ async fn what_was_posted_cannot_be_changed_or_added_to() {
     assert_eq!(attack(&ledger, &foreign), "entries name an unknown account");
     assert!(attack(&ledger, "ALTER TABLE entries DISABLE TRIGGER ALL").contains("must be owner"));
     assert!(attack(&ledger, "SET LOCAL session_replication_role = replica").contains("permission"));
+}
+
+/// What only grows, and which columns of the rest may change.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_a_posting_cannot_be_changed_either() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("10").await;
+    client.hold(&hold(&account, &house, "1")).await.unwrap();
+    for table in ["hold_events", "hold_texts", "links", "evidence", "external_ids"] {
+        let refused = format!("permission denied for table {table}");
+        assert_eq!(attack(&ledger, &format!("DELETE FROM {table}")), refused);
+        assert_eq!(attack(&ledger, &format!("UPDATE {table} SET tenant_id = tenant_id")), refused);
+        assert_eq!(attack(&ledger, &format!("TRUNCATE {table}")), refused);
+    }
+    for table in ["holds", "link_totals", "day_totals", "limit_usages", "ledger_accounts"] {
+        let refused = format!("permission denied for table {table}");
+        assert_eq!(attack(&ledger, &format!("DELETE FROM {table}")), refused);
+        assert_eq!(attack(&ledger, &format!("TRUNCATE {table}")), refused);
+    }
+    for (table, column, value) in [
+        ("holds", "account_id", "gen_random_uuid()"),
+        ("holds", "destination_id", "gen_random_uuid()"),
+        ("holds", "over_capture", "1000"),
+        ("holds", "overrides", "15"),
+        ("holds", "create_time", "now()"),
+        ("link_totals", "amount", "1000"),
+        ("changes", "kind", "'other'"),
+        ("changes", "ids", "NULL"),
+        ("changes", "create_time", "now()"),
+    ] {
+        let change = format!("UPDATE {table} SET {column} = {value}");
+        assert_eq!(attack(&ledger, &change), format!("permission denied for table {table}"));
+    }
+    for sql in ["DELETE FROM changes", "TRUNCATE changes", "DELETE FROM outcomes"] {
+        assert!(attack(&ledger, sql).starts_with("permission denied for table"), "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_account_passes_its_bound_without_a_record_of_it() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("10").await;
+    let debit = |amount: i64, more: &str| {
+        let id = account.strip_prefix("accounts/").unwrap();
+        format!(
+            "UPDATE ledger_accounts SET posted_debits = posted_debits + {amount}{more} \
+             WHERE id = '{id}'"
+        )
+    };
+    let bound = "ledger_accounts_bound";
+    assert!(attack(&ledger, &debit(1_001, "")).contains(bound));
+    assert!(attack(&ledger, &debit(1, ", held = 1000")).contains(bound));
+    assert!(attack(&ledger, &debit(1_002, ", excess = 1")).contains(bound));
+    assert!(attack(&ledger, &debit(0, ", excess = -1")).contains("ledger_accounts_excess_check"));
+    assert!(attack(&ledger, &debit(0, ", held = -1")).contains("ledger_accounts_held_check"));
+    assert!(attack(&ledger, &debit(-1, "")).contains("ledger_accounts_posted_debits_check"));
+    // An asset is bounded on its other side.
+    let asset = wire::RegisterLedgerAccountRequest {
+        account: Some(wire::LedgerAccount {
+            currency: "EUR".to_owned(),
+            class: wire::AccountClass::Asset.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let asset = client.ledger.register_ledger_account(asset).await.unwrap().into_inner().name;
+    let credit = "UPDATE ledger_accounts SET posted_credits = 1 WHERE class = 1";
+    assert!(attack(&ledger, credit).contains(bound));
+    // Closed is empty, and stays so.
+    let closed = "ledger_accounts_closed";
+    assert!(attack(&ledger, &debit(0, ", close_time = now()")).contains(closed));
+    let close = wire::CloseLedgerAccountRequest { name: asset, ..Default::default() };
+    client.ledger.close_ledger_account(close).await.unwrap();
+    let reopened = "UPDATE ledger_accounts SET posted_debits = 1 WHERE close_time IS NOT NULL";
+    assert!(attack(&ledger, reopened).contains(closed));
+    client.pay(&account, &house, "10").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hold_gives_more_than_it_may() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("10").await;
+    let mut request = hold(&account, &house, "5");
+    request.hold.as_mut().unwrap().over_capture = Some(eur("1"));
+    client.hold(&request).await.unwrap();
+    for change in [
+        "captured = 601",
+        "remaining = 501",
+        "remaining = 400, released = 101",
+        "remaining = -1",
+        "released = -1",
+        "state = 2",
+        "state = 5",
+        "amount = 0, remaining = 0",
+    ] {
+        let refused = attack(&ledger, &format!("UPDATE holds SET {change}"));
+        assert!(refused.contains("violates check constraint"), "{change}: {refused}");
+    }
+    let event = |seq: i32, kind: i32, transaction: &str| {
+        format!(
+            "INSERT INTO hold_events SELECT tenant_id, id, {seq}, {kind}, 1, 0, {transaction}, \
+             NULL, NULL, now() FROM holds"
+        )
+    };
+    assert!(attack(&ledger, &event(1, 3, "NULL")).contains("hold_events_pkey"));
+    assert!(attack(&ledger, &event(2, 2, "NULL")).contains("violates check constraint"));
+    assert!(attack(&ledger, &event(2, 3, "id")).contains("violates check constraint"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_takes_more_than_its_entry_has() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("10").await;
+    let paid = client.pay(&account, &house, "10").await.unwrap().name;
+    let back = wire::CreateTransferRequest {
+        links: vec![wire::Link {
+            r#type: wire::link::Type::RefundOf.into(),
+            transaction: paid.clone(),
+            entry_index: 0,
+            amount: Some(eur("6")),
+        }],
+        ..transfer(&house, &account, "6")
+    };
+    client.transactions.create_transfer(back).await.unwrap();
+    let id = paid.strip_prefix("transactions/").unwrap();
+    let add = |kind: i32, entry: i32, amount: i32| {
+        format!(
+            "INSERT INTO links SELECT tenant_id, gen_random_uuid(), 0, {kind}, id, {entry}, \
+             {amount} FROM transactions WHERE id = '{id}'"
+        )
+    };
+    let refused = "links exceed their entry";
+    for kind in [1, 2, 3, 5] {
+        assert_eq!(attack(&ledger, &add(kind, 0, 401)), refused);
+    }
+    // Fees are a sum of their own, and what is not there has nothing to give.
+    assert_eq!(attack(&ledger, &add(4, 0, 1_001)), refused);
+    assert_eq!(attack(&ledger, &add(1, 2, 1)), refused);
+    assert_eq!(attack(&ledger, &format!("{}; {}", add(1, 0, 400), add(2, 0, 1))), refused);
+    // Totals of the session's own making do not help, and neither do tables of its own.
+    let forget = format!("UPDATE link_totals SET taken = 0; {}", add(1, 0, 401));
+    assert_eq!(attack(&ledger, &forget), refused);
+    for table in ["entries", "links"] {
+        let shadow = format!(
+            "CREATE TEMP TABLE {table} AS SELECT * FROM {table}; \
+             UPDATE pg_temp.{table} SET amount = amount * 1000; {}",
+            add(1, 0, 401).replace("INTO links", &format!("INTO {}.links", ledger.database.name))
+        );
+        assert_eq!(attack(&ledger, &shadow), refused);
+    }
+    let beyond = "UPDATE link_totals SET taken = amount + 1";
+    assert!(attack(&ledger, beyond).contains("link_totals_check"));
+    // By its own ways it is still as it was.
+    let rest = wire::ReverseTransactionRequest {
+        parts: [0, 1]
+            .map(|entry_index| wire::ReversalPart { entry_index, amount: Some(eur("4")) })
+            .into(),
+        ..reversal(&paid)
+    };
+    client.reverse(&rest).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

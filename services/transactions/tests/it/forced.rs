@@ -120,7 +120,7 @@ async fn what_exceeds_the_bound_is_recorded_and_shrinks_with_what_comes_in() {
     assert_eq!(excess(&ledger, &account), "0");
 }
 
-async fn refused_for_force<T>(answer: Result<T, tonic::Status>) {
+fn refused_for_force<T>(answer: Result<T, tonic::Status>) {
     let (reason, figures) = why(answer);
     assert_eq!(reason, Reason::PermissionMissing);
     assert_eq!(figures["permission"], "transactions.transactions.force");
@@ -142,18 +142,18 @@ async fn to_force_is_a_permission_of_its_own() {
     ];
     let mut clerk = ledger.client_of(ledger.tenant, &permissions);
     let transfer = forced(&account, &house, &[Funds]);
-    refused_for_force(clerk.transfer(&transfer).await).await;
+    refused_for_force(clerk.transfer(&transfer).await);
     let mut keep = hold(&account, &house, "1");
     keep.hold.as_mut().unwrap().force = force(&[Limits]);
-    refused_for_force(clerk.hold(&keep).await).await;
+    refused_for_force(clerk.hold(&keep).await);
     let taken = wire::CaptureHoldRequest { force: force(&[HoldExpired]), ..capture(&name) };
-    refused_for_force(clerk.capture(&taken).await).await;
+    refused_for_force(clerk.capture(&taken).await);
     let more = wire::IncreaseHoldRequest { force: force(&[Funds]), ..increase(&name, "1") };
-    refused_for_force(clerk.increase(&more).await).await;
+    refused_for_force(clerk.increase(&more).await);
     let undo = wire::ReverseTransactionRequest { force: force(&[Funds]), ..reversal(&paid) };
-    refused_for_force(clerk.reverse(&undo).await).await;
+    refused_for_force(clerk.reverse(&undo).await);
     let preview = wire::CreateTransferRequest { validate_only: true, ..transfer.clone() };
-    refused_for_force(clerk.transfer(&preview).await).await;
+    refused_for_force(clerk.transfer(&preview).await);
 
     let item = |force: Option<wire::Force>| {
         let request = wire::CreateTransferRequest {

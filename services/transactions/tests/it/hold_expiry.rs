@@ -20,6 +20,10 @@ const START: Timestamp = Timestamp::from_micros(1_795_348_800_123_456);
 const HOUR: Duration = Duration::from_secs(3_600);
 const MICROSECOND: Duration = Duration::from_micros(1);
 
+fn just_before(duration: Duration) -> Duration {
+    duration.checked_sub(MICROSECOND).unwrap()
+}
+
 fn after(duration: Duration) -> Timestamp {
     Timestamp::from_micros(START.micros() + i64::try_from(duration.as_micros()).unwrap())
 }
@@ -48,7 +52,7 @@ async fn until_just_before_its_expiry_a_hold_keeps_everything_back_and_then_noth
     let mut client = ledger.client();
     let (house, account) = client.funded("100").await;
     let name = held(&mut client, (&account, &house), "60", HOUR).await;
-    clock.advance(HOUR - MICROSECOND);
+    clock.advance(just_before(HOUR));
     assert_eq!(client.figures(&account).await, ["100.00", "60.00", "40.00"]);
     assert_eq!(client.read_hold(&name).await.state(), State::Open);
     let (reason, figures) = why(client.pay(&account, &house, "40.01").await);
@@ -89,7 +93,7 @@ async fn an_expired_hold_gives_nothing_more_without_an_override() {
     let pair = (account.as_str(), house.as_str());
     let in_time = held(&mut client, pair, "10", HOUR).await;
     let late = held(&mut client, pair, "60", HOUR).await;
-    clock.advance(HOUR - MICROSECOND);
+    clock.advance(just_before(HOUR));
     client.capture(&capture(&in_time)).await.unwrap();
     clock.advance(MICROSECOND);
     let first = capture(&late);

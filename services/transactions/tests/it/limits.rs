@@ -19,6 +19,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 const MICROSECOND: Duration = Duration::from_micros(1);
 
+fn just_before(duration: Duration) -> Duration {
+    duration.checked_sub(MICROSECOND).unwrap()
+}
+
 /// A limit of debits by amount; one by count where the amount is empty.
 fn limit(id: &str, window: Window, amount: &str, count: i64) -> wire::Limit {
     wire::Limit {
@@ -110,19 +114,19 @@ async fn days_and_months_are_those_of_the_tenants_zone() {
     let (house, account) = limited(&mut client, limits).await;
     client.pay(&account, &house, "60").await.unwrap();
     // Midnight in Zurich is at 23:00Z; the next day has 23 hours, so it ends at 22:00Z.
-    clock.advance(11 * HOUR - MICROSECOND);
+    clock.advance(just_before(11 * HOUR));
     let (_, figures) = why(client.pay(&account, &house, "40.01").await);
     let expected = [("limit", "day"), ("window", "DAY"), ("used", "60.00"), ("used_count", "1")];
     assert_figures(&figures, &expected);
     clock.advance(MICROSECOND);
     client.pay(&account, &house, "100").await.unwrap();
-    clock.advance(23 * HOUR - MICROSECOND);
+    clock.advance(just_before(23 * HOUR));
     exceeds(&mut client, &account, &house, "0.01", "100.00").await;
     clock.advance(MICROSECOND);
     client.pay(&account, &house, "90").await.unwrap();
     // The month is full, whatever the day has left; it ends on the 31st at 22:00Z.
     exceeds(&mut client, &account, &house, "0.01", "250.00").await;
-    clock.advance(3 * 24 * HOUR - MICROSECOND);
+    clock.advance(just_before(3 * 24 * HOUR));
     let (_, figures) = why(client.pay(&account, &house, "0.01").await);
     assert_figures(&figures, &[("limit", "month"), ("window", "MONTH"), ("used", "250.00")]);
     clock.advance(MICROSECOND);
@@ -140,7 +144,7 @@ async fn a_rolling_window_moves_and_never_forgets_too_early() {
     client.pay(&account, &house, "60").await.unwrap();
     clock.advance(30 * MINUTE);
     client.pay(&account, &house, "40").await.unwrap();
-    clock.advance(30 * MINUTE - MICROSECOND);
+    clock.advance(just_before(30 * MINUTE));
     exceeds(&mut client, &account, &house, "0.01", "100.00").await;
     // A step of a minute later at most the first one has left the window.
     clock.advance(MINUTE + MICROSECOND);

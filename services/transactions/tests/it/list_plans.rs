@@ -14,7 +14,7 @@ use crate::setup::{Client, Ledger};
 const TRANSACTIONS: i64 = 20_000;
 const PAGE: i32 = 20;
 /// Postgres plans a statement for its values five times, and then may have one plan for all.
-const TIMES: i64 = 8;
+const TIMES: i64 = 7;
 /// Rows of tables and indexes that a page may read: thirty for each resource on it.
 const FEW: i64 = 600;
 /// The same where a page examines all the 2,000 candidates that it may, for what is rare.
@@ -131,7 +131,7 @@ impl Call {
 /// may read.
 fn calls() -> Vec<(Call, usize, i64)> {
     use Call::{Accounts, Balances, Entries, Explanation, Holds, Transactions};
-    let (rare, busy) = (format!("account = {HOUSE}"), format!("account = {ACCOUNT}"));
+    let (of_house, of_account) = (format!("account = {HOUSE}"), format!("account = {ACCOUNT}"));
     let one_of_all = "labels.run = run-7";
     let transactions = [
         (String::new(), 20, FEW),
@@ -140,10 +140,10 @@ fn calls() -> Vec<(Call, usize, i64)> {
         ("labels.app = shop".to_owned(), 20, FEW),
         (one_of_all.to_owned(), 20, FEW),
         (format!("labels.app = shop AND {one_of_all}"), 2, MANY),
-        (format!("{one_of_all} AND {rare}"), 20, FEW),
-        (format!("labels.app = shop AND {busy}"), 20, FEW),
-        (rare.clone(), 20, FEW),
-        (format!("{rare} AND {TEN_MINUTES}"), 20, FEW),
+        (format!("{one_of_all} AND {of_house}"), 20, FEW),
+        (format!("labels.app = shop AND {of_account}"), 20, FEW),
+        (of_house.clone(), 20, FEW),
+        (format!("{of_house} AND {TEN_MINUTES}"), 20, FEW),
         (TEN_MINUTES.to_owned(), 20, FEW),
         ("type = RARE".to_owned(), 0, MANY),
     ];
@@ -154,7 +154,7 @@ fn calls() -> Vec<(Call, usize, i64)> {
     ];
     let holds = [
         (String::new(), 20, FEW),
-        (busy, 20, FEW),
+        (of_account, 20, FEW),
         ("external_ids.ARN = arn-7".to_owned(), 1, FEW),
         ("state = OPEN".to_owned(), 5, MANY),
     ];
@@ -257,7 +257,7 @@ async fn a_page_reads_what_it_needs_and_no_more() {
     end_sessions(&ledger).await;
     let with_old_plans = reads(&ledger) - begin;
     let rows = ask_each(&ledger, "tables that were never analysed").await;
-    // None of the plans is another one. Had one of them read a table, it would be twice as much.
+    // None of the plans is another one. Had one of them read a table, it would be half as much again.
     assert!(with_old_plans < rows + rows / 4, "{with_old_plans} rows, and {rows} with new plans");
     tokio::task::block_in_place(|| owner.batch_execute("ANALYZE").unwrap());
     ask_each(&ledger, "analysed tables").await;

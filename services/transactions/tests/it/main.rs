@@ -2,20 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod account_lists;
 mod attributes;
 mod bad_input;
 mod batches;
 mod books;
+mod cancelled;
+mod captures;
 mod closing;
 mod concurrency;
 mod currencies;
 mod defence;
+mod entries;
+mod explain;
 mod forced;
+mod freezes;
+mod gate;
 mod hold_expiry;
+mod hold_lists;
 mod holds;
 mod limits;
 mod links;
 mod list_plans;
+mod lists;
 mod mixed_batches;
 mod model;
 mod outcomes;
@@ -23,6 +32,7 @@ mod plans;
 mod postings;
 mod preconditions;
 mod repeats;
+mod replicas;
 mod requests;
 mod setup;
 mod unknown_accounts;

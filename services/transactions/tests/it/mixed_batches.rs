@@ -179,12 +179,12 @@ async fn a_mixed_batch_is_done_in_its_order_and_repeated_in_it() {
     for (first, second) in done.iter().zip(&again) {
         // Transactions as they were posted, holds as they are now.
         match (first.result.clone(), second.result.clone()) {
-            (Some(Made::Transaction(a)), Some(Made::Transaction(b))) => assert_eq!(a, b),
-            (Some(Made::Capture(a)), Some(Made::Capture(b))) => {
-                assert_eq!(a.transaction, b.transaction);
-                assert_eq!(b.hold.unwrap(), *last.hold.as_ref().unwrap());
+            (Some(Made::Transaction(then)), Some(Made::Transaction(now))) => assert_eq!(then, now),
+            (Some(Made::Capture(then)), Some(Made::Capture(now))) => {
+                assert_eq!(then.transaction, now.transaction);
+                assert_eq!(now.hold.unwrap(), *last.hold.as_ref().unwrap());
             }
-            (Some(Made::Hold(a)), Some(Made::Hold(b))) => assert_eq!(a.name, b.name),
+            (Some(Made::Hold(then)), Some(Made::Hold(now))) => assert_eq!(then.name, now.name),
             other => panic!("{other:?}"),
         }
     }
@@ -365,15 +365,16 @@ async fn bad_items_say_where() {
     });
     let mut dollars = hold(&account, "", "1");
     dollars.hold.as_mut().unwrap().amount = usd.clone();
-    let mut past = hold(&account, "", "1");
-    past.hold.as_mut().unwrap().expire_time = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    let mut ended = hold(&account, "", "1");
+    ended.hold.as_mut().unwrap().expire_time =
+        Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
     let taken = wire::CaptureHoldRequest { amount: usd.clone(), ..capture(&name) };
     let given = wire::ReleaseHoldRequest { amount: usd.clone(), ..release(&name) };
     let part = wire::ReversalPart { entry_index: 7, amount: Some(eur("1")) };
     let undone = wire::ReverseTransactionRequest { parts: vec![part], ..reversal(&paid) };
     let cases = [
         (Operation::Hold(dollars), Reason::CurrencyMismatch, "hold.hold.amount.currency"),
-        (Operation::Hold(past), Reason::FieldInvalid, "hold.hold.expire_time"),
+        (Operation::Hold(ended), Reason::FieldInvalid, "hold.hold.expire_time"),
         (Operation::Capture(taken), Reason::CurrencyMismatch, "capture.amount.currency"),
         (Operation::Capture(capture("1")), Reason::FieldInvalid, "capture.name"),
         (Operation::Release(given), Reason::CurrencyMismatch, "release.amount.currency"),
@@ -399,4 +400,38 @@ async fn bad_items_say_where() {
     let validated = all(vec![Operation::Reversal(validated)]);
     assert_eq!(field(execute(&mut client, &validated).await).1, "items[0].reversal.validate_only");
     assert_eq!(client.figures(&account).await, ["90.00", "5.00", "85.00"]);
+}
+
+/// How much a reversal is shows only when it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_reversals_has_no_more_entries_than_any_other() {
+    let ledger = Ledger::start().await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("100").await;
+    let mut names = Vec::new();
+    for _ in 0..11 {
+        let side = |direction| entry(&account, direction, eur("0.01"));
+        let mut entries = vec![side(wire::Direction::Debit), side(wire::Direction::Credit)];
+        entries = entries.into_iter().cycle().take(998).collect();
+        entries.push(entry(&account, wire::Direction::Debit, eur("1")));
+        entries.push(entry(&house, wire::Direction::Credit, eur("1")));
+        let transaction =
+            wire::Transaction { r#type: "MANY".to_owned(), entries, ..Default::default() };
+        let request = wire::CreateTransactionRequest {
+            transaction: Some(transaction),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        let posted = client.transactions.create_transaction(request).await.unwrap();
+        names.push(posted.into_inner().name);
+    }
+    let mut request = all(names.iter().map(|name| Operation::Reversal(reversal(name))).collect());
+    let (reason, path) = field(execute(&mut client, &request).await);
+    assert_eq!((reason, path.as_str()), (Reason::TooManyEntries, "items"));
+    assert_eq!(client.posted(&account).await, "89.00");
+    // It was a mistake, so the id is free; and the answer to the most there may be fits.
+    request.items.pop();
+    let done = execute(&mut client, &request).await.unwrap();
+    assert_eq!(done.len(), 10);
+    assert_eq!(client.posted(&account).await, "99.00");
 }

@@ -101,7 +101,7 @@ async fn everything_about_holds_happens_once() {
     );
     let some = wire::ReleaseHoldRequest { amount: Some(eur("5")), ..release(&name) };
     repeats!(client, release_hold, "release-hold", some, |other: &mut wire::ReleaseHoldRequest| {
-        other.amount = None
+        other.amount = None;
     });
     assert_eq!(client.figures(&account).await, ["85.00", "40.00", "45.00"]);
     assert_eq!(client.read_hold(&name).await.events.len(), 5);
@@ -114,9 +114,9 @@ async fn everything_about_holds_happens_once() {
     assert_eq!(late.transaction, taken.transaction);
     assert_eq!(late.hold.unwrap().state(), State::Captured);
     // Ids of different operations do not meet.
-    let mut same = hold(&account, &house, "1");
-    same.request_id = part.request_id;
-    client.hold(&same).await.unwrap();
+    let mut another = hold(&account, &house, "1");
+    another.request_id = part.request_id;
+    client.hold(&another).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

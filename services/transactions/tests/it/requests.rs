@@ -67,6 +67,8 @@ pub(crate) fn reversal(transaction: &str) -> wire::ReverseTransactionRequest {
     }
 }
 
+/// The rules with a reason.
+#[expect(clippy::unnecessary_wraps, reason = "every field for it is optional")]
 pub(crate) fn force(rules: &[wire::Override]) -> Option<wire::Force> {
     let overrides = rules.iter().map(|rule| (*rule).into()).collect();
     Some(wire::Force { overrides, reason: "late presentment".to_owned() })

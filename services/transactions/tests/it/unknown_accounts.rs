@@ -10,6 +10,7 @@ use strongroom_proto::transactions::v1::AccountClass;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::requests::{hold, why};
 use crate::setup::{Ledger, unbounded};
 
 /// The accounts service, as far as the ledger asks it.
@@ -74,6 +75,9 @@ async fn an_account_that_was_just_opened_does_not_refuse_money() {
     let ledger = Ledger::start_with(&["--accounts", &address]).await;
     let mut client = ledger.client();
     let house = client.account(Some(unbounded())).await;
+    // A hold needs its accounts as a posting does; there is no money yet.
+    let early = client.hold(&hold(&known, &house, "1")).await;
+    assert_eq!(why(early).0, Reason::InsufficientFunds);
     client.pay(&house, &known, "10").await.unwrap();
     client.pay(&house, &known, "1").await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1, "known accounts are not asked about");

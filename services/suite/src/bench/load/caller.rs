@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// A caller.
 pub(super) struct Caller {
     pub(super) clients: Clients,
-    pub(super) send: Send,
+    pub(super) bearer: Bearer,
     pub(super) book: Book,
     pub(super) work: Work,
     /// Transfers in one call.
@@ -63,21 +63,21 @@ impl Clients {
 }
 
 /// What every call of a caller has.
-pub(super) struct Send {
-    bearer: MetadataValue<Ascii>,
+pub(super) struct Bearer {
+    value: MetadataValue<Ascii>,
 }
 
-impl Send {
+impl Bearer {
     pub(super) fn new(book: &Book) -> Result<Self, String> {
-        let bearer = format!("Bearer {}", book.token).parse();
-        Ok(Self { bearer: bearer.map_err(|_| "a token is not ASCII".to_owned())? })
+        let value = format!("Bearer {}", book.token).parse();
+        Ok(Self { value: value.map_err(|_| "a token is not ASCII".to_owned())? })
     }
 
     /// A call with this message.
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(DEADLINE);
-        request.metadata_mut().insert("authorization", self.bearer.clone());
+        request.metadata_mut().insert("authorization", self.value.clone());
         request
     }
 }
@@ -124,7 +124,7 @@ impl Caller {
                 match answer {
                     Ok(posted) if transfer::answers(&posted, &asked) => acknowledged += 1,
                     Ok(posted) => return Err(another(&posted.name)),
-                    Err(status) if self.is_settled(status, attempt)? => {}
+                    Err(status) if self.is_settled(&status, attempt)? => {}
                     Err(_) => open.push(asked),
                 }
             }
@@ -141,14 +141,14 @@ impl Caller {
         asked: &[wire::CreateTransferRequest],
     ) -> Vec<Result<wire::Transaction, Status>> {
         if let [asked] = asked {
-            let request = self.send.request(asked.clone());
+            let request = self.bearer.request(asked.clone());
             let answer = self.clients.transactions.create_transfer(request).await;
             return vec![answer.map(tonic::Response::into_inner)];
         }
         let item = |asked: &wire::CreateTransferRequest| wire::BatchItem {
             operation: Some(Operation::Transfer(asked.clone())),
         };
-        let batch = self.send.request(wire::ExecuteBatchRequest {
+        let batch = self.bearer.request(wire::ExecuteBatchRequest {
             items: asked.iter().map(item).collect(),
             mode: wire::BatchMode::Independent.into(),
             priority: self.priority.into(),
@@ -169,11 +169,11 @@ impl Caller {
         let asked = hold::random(&mut rand::rng(), self.book.accounts);
         let mut attempt = 0;
         loop {
-            let request = self.send.request(asked.clone());
+            let request = self.bearer.request(asked.clone());
             match self.clients.holds.create_hold(request).await {
                 Ok(made) if hold::answers(made.get_ref(), &asked) => return Ok(1),
                 Ok(made) => return Err(another(&made.get_ref().name)),
-                Err(status) if self.is_settled(status, attempt)? => return Ok(0),
+                Err(status) if self.is_settled(&status, attempt)? => return Ok(0),
                 Err(_) => pause(&mut attempt).await,
             }
         }
@@ -184,9 +184,9 @@ impl Caller {
         let question = Question::random(&mut rand::rng(), work, &self.book);
         let mut attempt = 0;
         loop {
-            match question.ask(&mut self.clients, &self.send).await {
+            match question.ask(&mut self.clients, &self.bearer).await {
                 Ok(()) => return Ok(1),
-                Err(status) if self.is_settled(status, attempt)? => return Ok(0),
+                Err(status) if self.is_settled(&status, attempt)? => return Ok(0),
                 Err(_) => pause(&mut attempt).await,
             }
         }
@@ -194,7 +194,7 @@ impl Caller {
 
     /// Whether a refusal is a decision; else the contract says to repeat with the same request id,
     /// or the measurement is void.
-    fn is_settled(&self, status: Status, attempt: u32) -> Result<bool, Status> {
+    fn is_settled(&self, status: &Status, attempt: u32) -> Result<bool, Status> {
         let may_repeat = matches!(
             status.code(),
             Code::Aborted | Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
@@ -204,7 +204,7 @@ impl Caller {
             return Ok(true);
         }
         if !may_repeat || attempt + 1 >= ATTEMPTS {
-            return Err(status);
+            return Err(status.clone());
         }
         self.tally.count(|counts| counts.retried += 1);
         Ok(false)
@@ -222,7 +222,7 @@ fn another(name: &str) -> Status {
 
 fn outcome(result: wire::BatchResult) -> Result<wire::Transaction, Status> {
     match result.result {
-        Some(Outcome::Transaction(posted)) => Ok(posted),
+        Some(Outcome::Transaction(posted)) => Ok(*posted),
         Some(Outcome::Error(status)) => Err(Status::new(status.code.into(), status.message)),
         Some(Outcome::Hold(_) | Outcome::Capture(_)) => Err(another("a hold")),
         None => Err(Status::internal("a result is empty")),

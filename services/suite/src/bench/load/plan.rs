@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::case::Work;
 use crate::bench::figures::float;
+use crate::bench::fill::Filled;
 
 /// What the callers shall do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +22,8 @@ pub(in crate::bench) struct Plan {
     pub(in crate::bench) callers: usize,
     /// The books of each tenant. Callers go to them in turn.
     pub(in crate::bench) books: Vec<Book>,
+    /// What they ask for.
+    pub(in crate::bench) work: Work,
     /// Transfers in one call.
     pub(in crate::bench) batch: usize,
     /// Whether the first account takes part in every transfer.
@@ -40,6 +44,8 @@ pub(in crate::bench) struct Book {
     pub(in crate::bench) token: String,
     /// How many accounts it has.
     pub(in crate::bench) accounts: u64,
+    /// What is in it already.
+    pub(in crate::bench) filled: Filled,
 }
 
 /// When a measurement ends.
@@ -47,8 +53,8 @@ pub(in crate::bench) struct Book {
 pub(in crate::bench) enum Length {
     /// After so many seconds.
     Seconds(f64),
-    /// After so many transfers.
-    Transfers(u64),
+    /// Once so many transfers, which come in bulk from others meanwhile, are all posted.
+    Bulk(u64),
 }
 
 /// What the callers tell while they call.
@@ -56,7 +62,7 @@ pub(in crate::bench) enum Length {
 pub(in crate::bench) enum Event {
     /// The measurement begins.
     Begin,
-    /// So many transfers were acknowledged so far.
+    /// So many calls, or transfers in them, were acknowledged so far.
     Progress(u64),
     /// The measurement ends; calls that are under way still get their answers.
     End,
@@ -69,15 +75,17 @@ pub(in crate::bench) enum Event {
 pub(in crate::bench) struct Summary {
     /// Seconds of the measurement.
     pub(in crate::bench) seconds: f64,
-    /// Transfers that were acknowledged in it.
+    /// Transfers, holds or pages that were acknowledged in it.
     pub(in crate::bench) measured: u64,
-    /// Transfers that were acknowledged at all: before, in and after it.
+    /// Those that were acknowledged at all: before, in and after it.
     pub(in crate::bench) acknowledged: u64,
-    /// Transfers that a rule of business refused.
+    /// Transfers that came in bulk, and were acknowledged.
+    pub(in crate::bench) bulk: u64,
+    /// Those that a rule of business refused.
     pub(in crate::bench) rejected: u64,
-    /// Transfers that were asked for again with the same request id, as the contract has it.
+    /// Those that were asked for again with the same request id, as the contract has it.
     pub(in crate::bench) retried: u64,
-    /// Transfers without an answer that settles them, or with a wrong one.
+    /// Those without an answer that settles them, or with a wrong one.
     pub(in crate::bench) failed: u64,
     /// What the first of these was.
     pub(in crate::bench) failure: Option<String>,
@@ -86,7 +94,7 @@ pub(in crate::bench) struct Summary {
 }
 
 impl Summary {
-    /// Transfers that were acknowledged in a second of the measurement.
+    /// What was acknowledged in a second of the measurement.
     pub(in crate::bench) fn per_second(&self) -> f64 {
         if self.seconds > 0.0 { float(self.measured) / self.seconds } else { 0.0 }
     }

@@ -1,6 +1,7 @@
 //! What one thread's callers count: when calls are due, and how long they took.
 
 use std::cell::{Cell, RefCell};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -14,17 +15,22 @@ const LONGEST: u64 = 120_000_000;
 const DIGITS: u8 = 3;
 
 /// The measurement in time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Window {
     /// When it begins; calls before it warm up.
     pub(super) begin: Instant,
-    /// When it ends; none where it ends by count.
-    pub(super) end: Option<Instant>,
+    /// When it ends, once that is known.
+    pub(super) end: Arc<OnceLock<Instant>>,
 }
 
 impl Window {
     fn has(&self, instant: Instant) -> bool {
-        instant >= self.begin && self.end.is_none_or(|end| instant < end)
+        instant >= self.begin && !self.is_over(instant)
+    }
+
+    /// Whether it has ended by then.
+    pub(super) fn is_over(&self, instant: Instant) -> bool {
+        self.end.get().is_some_and(|end| instant >= *end)
     }
 }
 
@@ -71,7 +77,7 @@ impl Tally {
                 next.replace(next.get() + gap)
             }
         };
-        if self.window.end.is_some_and(|end| due >= end) {
+        if self.window.is_over(due) {
             return None;
         }
         self.left.set(self.left.get().checked_sub(1)?);
@@ -114,6 +120,7 @@ pub(super) fn merge(
     for (part, times) in parts {
         all.measured += part.measured;
         all.acknowledged += part.acknowledged;
+        all.bulk += part.bulk;
         all.rejected += part.rejected;
         all.retried += part.retried;
         all.failed += part.failed;
@@ -133,10 +140,14 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn window(begin: Instant, end: Instant) -> Window {
+        Window { begin, end: Arc::new(OnceLock::from(end)) }
+    }
+
     #[test]
     fn what_is_made_late_is_late_by_all_of_it() {
         let begin = Instant::now();
-        let window = Window { begin, end: Some(begin + seconds(1)) };
+        let window = window(begin, begin + seconds(1));
         let pace = Pace::Open { next: Cell::new(begin), mean_gap: Duration::from_millis(10) };
         let tally = Tally::new(window, pace, u64::MAX).unwrap();
         // Every call of the second is answered after five: the service stood still.
@@ -154,7 +165,7 @@ mod tests {
     #[test]
     fn calls_of_the_warm_up_are_acknowledged_and_not_measured() {
         let begin = Instant::now();
-        let window = Window { begin: begin + seconds(1), end: Some(begin + seconds(2)) };
+        let window = window(begin + seconds(1), begin + seconds(2));
         let tally = Tally::new(window, Pace::Closed, 3).unwrap();
         tally.answered(begin, begin, 1);
         tally.answered(begin + seconds(1), begin + Duration::from_millis(1_010), 1);
@@ -166,8 +177,22 @@ mod tests {
 
     #[test]
     fn no_more_begin_than_were_asked_for() {
-        let window = Window { begin: Instant::now(), end: None };
+        let window = Window { begin: Instant::now(), end: Arc::default() };
         let tally = Tally::new(window, Pace::Closed, 2).unwrap();
         assert_eq!(std::iter::from_fn(|| tally.next()).count(), 2);
+    }
+
+    #[test]
+    fn a_measurement_may_end_when_others_are_done() {
+        let window = Window { begin: Instant::now(), end: Arc::default() };
+        let tally = Tally::new(window.clone(), Pace::Closed, u64::MAX).unwrap();
+        let due = tally.next().unwrap();
+        window.end.set(Instant::now()).unwrap();
+        assert_eq!(tally.next(), None);
+        // It was due before the end, and so it counts, however late it is.
+        tally.answered(due, due + seconds(1), 1);
+        let summary = merge([tally.finish()], 1.0).unwrap();
+        assert_eq!((summary.measured, summary.acknowledged), (0, 1));
+        assert!(summary.latency.max > 900_000, "{:?}", summary.latency);
     }
 }

@@ -29,16 +29,21 @@ pub(super) fn random(rng: &mut impl Rng, accounts: u64, hot: bool) -> wire::Crea
     let other = rng.random_range(1..accounts);
     let other = if other >= one { other + 1 } else { other };
     let (from, to) = if rng.random() { (one, other) } else { (other, one) };
-    let cents = rng.random_range(1..=AMOUNT_MAX);
-    let amount = format!("{}.{:02}", cents / 100, cents % 100);
     wire::CreateTransferRequest {
         from: account(from),
         to: account(to),
-        amount: Some(Money { currency: CURRENCY.to_owned(), amount }),
+        amount: Some(money(rng)),
         // In order of time, as pgbench has it too: ids by chance would cost both more.
         request_id: Uuid::now_v7().to_string(),
         ..wire::CreateTransferRequest::default()
     }
+}
+
+/// An amount by chance.
+pub(super) fn money(rng: &mut impl Rng) -> Money {
+    let cents = rng.random_range(1..=AMOUNT_MAX);
+    let amount = format!("{}.{:02}", cents / 100, cents % 100);
+    Money { currency: CURRENCY.to_owned(), amount }
 }
 
 /// Whether a transaction is this transfer: both entries, as they were asked for.

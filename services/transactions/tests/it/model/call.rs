@@ -173,6 +173,11 @@ impl Refusal {
         self
     }
 
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.figures.remove(name);
+        self
+    }
+
     /// Whether an answer says this.
     pub(super) fn is_said_by(&self, answer: &Self) -> bool {
         let said = |(name, figure)| answer.figures.get(name) == Some(figure);

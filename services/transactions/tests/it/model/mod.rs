@@ -15,6 +15,7 @@ mod call;
 mod capturing;
 mod check;
 mod compare;
+mod concurrent;
 mod decide;
 mod describe;
 mod generate;
@@ -26,7 +27,7 @@ mod reference;
 mod rng;
 mod sequential;
 mod service;
-mod shared_houses;
+
 mod table;
 mod tally;
 mod time;

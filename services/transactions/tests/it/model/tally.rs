@@ -39,12 +39,6 @@ impl Tally {
         *self.0.entry(what.to_owned()).or_default() += 1;
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
-        for (what, count) in other.0 {
-            *self.0.entry(what).or_default() += count;
-        }
-    }
-
     /// Everything was done, and refused for everything that is common.
     pub(super) fn assert_wide(&self) {
         let done = [
@@ -69,7 +63,6 @@ impl Tally {
             Reason::ReversalExceedsOriginal,
             Reason::LinkExceedsOriginal,
             Reason::RequestIdReused,
-            Reason::AmountOverflow,
         ];
         let refused = refused.map(reason_name);
         for what in done.iter().chain(&refused) {

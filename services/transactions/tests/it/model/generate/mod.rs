@@ -61,7 +61,7 @@ impl Generator {
 
     /// The next call.
     pub(super) fn next(&mut self, reference: &Reference) -> Call {
-        let call = match self.rng.weighted(&[76, 9, 5, 1, 2, 7]) {
+        let call = match self.rng.weighted(&[74, 9, 5, 1, 2, 9]) {
             0 => Call::One(self.order(reference)),
             1 => Call::Batch(self.batch(reference)),
             2 => Call::Controls(self.controls(reference)),
@@ -129,7 +129,7 @@ impl Generator {
         }
         let earlier = self.rng.pick(&self.history).clone();
         let Call::One(earlier_order) = &earlier else { return earlier };
-        if self.rng.percent(60) {
+        if self.rng.percent(55) {
             return earlier;
         }
         let mut order = self.order(reference);

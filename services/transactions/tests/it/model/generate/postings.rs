@@ -39,7 +39,7 @@ impl Generator {
             let version = self.rng.between(1, 9);
             extras.evidence = vec![format!("records/{}/versions/{version}", self.rng.uuid())];
         }
-        while self.rng.percent(9) && extras.links.len() < 3 {
+        while self.rng.percent(12) && extras.links.len() < 3 {
             extras.links.extend(self.link(reference));
         }
         extras
@@ -71,8 +71,8 @@ impl Generator {
         let whole = entries[place].amount.clone().unwrap();
         let units = known(Some(&whole));
         let part = match self.rng.below(10) {
-            0..2 => units,
-            2 => units + 1,
+            0..3 => units,
+            3 => units + 1,
             _ => share(units, self.rng.between(5, 60)) + 1,
         };
         let kind = match self.rng.below(5) {

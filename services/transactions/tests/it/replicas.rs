@@ -1,0 +1,291 @@
+//! Two replicas on one database. `STRONGROOM_TEST_SCALE=10` makes the runs ten times as long.
+
+use shared::problem::Reason;
+use shared::testing::{Running, refusal};
+use strongroom_proto::common::v1::Money;
+use strongroom_proto::transactions::v1 as wire;
+use tokio::task::JoinSet;
+use wire::Direction::{Credit, Debit};
+use wire::batch_item::Operation;
+use wire::link::Type;
+
+use crate::books::assert_books;
+use crate::gate::Gate;
+use crate::model::scale;
+use crate::requests::{capture, hold};
+use crate::setup::{Client, Ledger, entry, eur, request_id, transfer, unbounded};
+
+const CALLERS: usize = 12;
+const EACH: usize = 20;
+/// Long enough for a machine that does other things too.
+const PATIENT: [&str; 4] = ["--lock-timeout", "60", "--db-retries", "30"];
+
+struct Two {
+    ledger: Ledger,
+    replica: Running,
+}
+
+impl Two {
+    async fn start() -> Self {
+        let ledger = Ledger::start_with(&PATIENT).await;
+        let replica = ledger.replica().await;
+        Self { ledger, replica }
+    }
+
+    /// A caller of one of them with a connection of its own.
+    fn client(&self, index: usize) -> Client {
+        let server = if index % 2 == 0 { &self.ledger.server } else { &self.replica };
+        self.ledger.client_at(server, self.ledger.tenant, &["*"])
+    }
+}
+
+/// Entries over all accounts, in their order or in the opposite one.
+fn round(accounts: &[String], index: usize) -> wire::CreateTransactionRequest {
+    let mut accounts: Vec<&String> = accounts.iter().collect();
+    if index % 2 == 0 {
+        accounts.reverse();
+    }
+    let pairs = accounts.chunks(2).flat_map(|pair| {
+        [entry(pair[0], Debit, eur("0.01")), entry(pair[1], Credit, eur("0.01"))]
+    });
+    let transaction = wire::Transaction {
+        r#type: "ROUND".to_owned(),
+        entries: pairs.collect(),
+        ..Default::default()
+    };
+    wire::CreateTransactionRequest {
+        transaction: Some(transaction),
+        request_id: request_id(),
+        ..Default::default()
+    }
+}
+
+/// A limit that all accounts of one customer share, and that is never reached.
+fn limit() -> wire::Controls {
+    let limit = wire::Limit {
+        id: "month".to_owned(),
+        effect: wire::block::Effect::All.into(),
+        window: wire::limit::Window::Month.into(),
+        max_amount: Some(eur("1000000")),
+        scope: wire::limit::Scope::Customer.into(),
+        ..Default::default()
+    };
+    let limits = vec![limit];
+    wire::Controls { source: "accounts".to_owned(), version: 1, blocks: Vec::new(), limits }
+}
+
+async fn account_of(client: &mut Client, customer: &str) -> String {
+    let account = wire::LedgerAccount {
+        currency: "EUR".to_owned(),
+        class: wire::AccountClass::Liability.into(),
+        overdraft: Some(unbounded()),
+        customer: customer.to_owned(),
+        ..Default::default()
+    };
+    let request = wire::RegisterLedgerAccountRequest {
+        account: Some(account),
+        controls: vec![limit()],
+        ..Default::default()
+    };
+    client.ledger.register_ledger_account(request).await.unwrap().into_inner().name
+}
+
+/// Postings, batches and refunds that want the same accounts, originals and counts in opposite
+/// orders. Nobody hears of a deadlock, and everything is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn opposite_orders_lose_nothing() {
+    let two = Two::start().await;
+    let mut client = two.client(0);
+    let customers = [(); 3].map(|()| format!("customers/{}", uuid::Uuid::now_v7()));
+    let mut accounts = Vec::new();
+    for index in 0..6 {
+        accounts.push(account_of(&mut client, &customers[index % 3]).await);
+    }
+    let mut originals = Vec::new();
+    for _ in 0..4 {
+        originals.push(client.pay(&accounts[0], &accounts[1], "100").await.unwrap().name);
+    }
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (client, accounts) = (two.client(caller), accounts.clone());
+        let originals = originals.clone();
+        callers.spawn(cross(client, caller, accounts, originals));
+    }
+    let refunds: usize = callers.join_all().await.into_iter().sum();
+    // Each original has 200 refunds of half a unit in it.
+    assert_eq!(refunds, (CALLERS * EACH * scale()).min(originals.len() * 200));
+    assert_books(&two.ledger);
+}
+
+/// What one caller does; it gives how many of its refunds passed.
+async fn cross(
+    mut client: Client,
+    caller: usize,
+    accounts: Vec<String>,
+    originals: Vec<String>,
+) -> usize {
+    let mut refunds = 0;
+    for step in 0..EACH * scale() {
+        let index = caller + step;
+        client.transactions.create_transaction(round(&accounts, index)).await.unwrap();
+        let mut items: Vec<_> = accounts.windows(2).map(|pair| part(&pair[0], &pair[1])).collect();
+        if index % 2 == 0 {
+            items.reverse();
+        }
+        let batch = wire::ExecuteBatchRequest {
+            items,
+            mode: wire::BatchMode::AllOrNothing.into(),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        client.transactions.execute_batch(batch).await.unwrap();
+        let mut refund = transfer(&accounts[1], &accounts[0], "0.5");
+        refund.links = vec![link(&originals[index % originals.len()], "0.5")];
+        match client.transactions.create_transfer(refund).await {
+            Ok(_) => refunds += 1,
+            Err(status) => assert_eq!(refusal(&status).0, Reason::LinkExceedsOriginal),
+        }
+        // What two want to begin to count, or to link to, at once.
+        let mut both = transfer(&accounts[1], &accounts[0], "0.02");
+        let mut two: Vec<_> = originals.iter().map(|name| fee(name, "0.01")).collect();
+        if index % 2 == 0 {
+            two.reverse();
+        }
+        both.links = two;
+        client.transactions.create_transfer(both).await.unwrap();
+    }
+    refunds
+}
+
+fn part(from: &str, to: &str) -> wire::BatchItem {
+    let transfer =
+        wire::CreateTransferRequest { request_id: String::new(), ..transfer(from, to, "0.01") };
+    wire::BatchItem { operation: Some(Operation::Transfer(transfer)) }
+}
+
+fn link(transaction: &str, amount: &str) -> wire::Link {
+    wire::Link {
+        r#type: Type::RefundOf.into(),
+        transaction: transaction.to_owned(),
+        entry_index: 0,
+        amount: Some(eur(amount)),
+    }
+}
+
+fn fee(transaction: &str, amount: &str) -> wire::Link {
+    wire::Link { r#type: Type::FeeOf.into(), ..link(transaction, amount) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_victim_of_a_deadlock_is_tried_again() {
+    let ledger = Ledger::start_with(&PATIENT).await;
+    let mut client = ledger.client();
+    let (house, account) = client.funded("100").await;
+    // The service locks in the order of the ids, and this one takes the other way.
+    let (first, second) =
+        if house < account { (&house, &account) } else { (&account, &house) };
+    for attempt in 0..10 {
+        let mut gate = Gate::close(&ledger, second);
+        let (mut payer, request) = (client.clone(), transfer(&account, &house, "1"));
+        let paying = tokio::spawn(async move { payer.transactions.create_transfer(request).await });
+        gate.wait_for(1).await;
+        let is_victim = !gate.take(first);
+        drop(gate);
+        paying.await.unwrap().unwrap();
+        let left = format!("{}.00", 99 - attempt);
+        assert_eq!(client.posted(&account).await, left);
+        // Which of the two Postgres ends is a matter of who waited first; mostly it is the service.
+        if !is_victim {
+            return;
+        }
+    }
+    panic!("the service was never the victim");
+}
+
+/// The repeat waits at the account while the first is posted at the other replica, and only then
+/// looks: what it asks for has happened, so that its own condition does not hold any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_waited_for_its_first_gets_its_outcome() {
+    let two = Two::start().await;
+    let mut client = two.client(0);
+    let (house, account) = client.funded("100").await;
+    let money = |amount: &str| Money { currency: "EUR".to_owned(), amount: amount.to_owned() };
+    let mut conditional = wire::CreateTransactionRequest {
+        transaction: Some(wire::Transaction {
+            r#type: "PAYMENT".to_owned(),
+            entries: vec![
+                entry(&account, Debit, money("1")),
+                entry(&house, Credit, money("1")),
+            ],
+            ..Default::default()
+        }),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    conditional.transaction.as_mut().unwrap().entries[0].expected_version =
+        client.balance(&account).await.version;
+    let mut gate = Gate::close(&two.ledger, &account);
+    let mut both = JoinSet::new();
+    for index in 0..2 {
+        let (mut client, request) = (two.client(index), conditional.clone());
+        both.spawn(async move { client.transactions.create_transaction(request).await });
+    }
+    gate.wait_for(2).await;
+    drop(gate);
+    let names = both.join_all().await.into_iter().map(|one| one.unwrap().into_inner().name);
+    let names: std::collections::BTreeSet<String> = names.collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(client.posted(&account).await, "99.00");
+}
+
+/// One request of each kind, from 50 connections to both replicas.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_id_from_fifty_connections_happens_once() {
+    let two = Two::start().await;
+    let mut client = two.client(0);
+    let (house, account) = client.funded("100").await;
+    let held = client.hold(&hold(&account, &house, "20")).await.unwrap().name;
+    let pay = transfer(&account, &house, "1");
+    let keep = hold(&account, &house, "2");
+    let take = capture(&held);
+    let batch = wire::ExecuteBatchRequest {
+        items: vec![part(&account, &house), part(&account, &house)],
+        mode: wire::BatchMode::AllOrNothing.into(),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let mut connections = JoinSet::new();
+    for index in 0..50 {
+        let mut client = two.client(index);
+        let (pay, keep, take) = (pay.clone(), keep.clone(), take.clone());
+        let batch = batch.clone();
+        connections.spawn(async move {
+            let (mut other, mut third, mut fourth) =
+                (client.clone(), client.clone(), client.clone());
+            let (pay, keep, take, batch) = tokio::join!(
+                client.transactions.create_transfer(pay),
+                other.holds.create_hold(keep),
+                third.holds.capture_hold(take),
+                fourth.transactions.execute_batch(batch),
+            );
+            let is_first = [
+                pay.as_ref().map(is_first),
+                keep.as_ref().map(is_first),
+                take.as_ref().map(is_first),
+                batch.as_ref().map(is_first),
+            ];
+            is_first.map(|first| usize::from(*first.as_ref().unwrap()))
+        });
+    }
+    let mut firsts = [0; 4];
+    for own in connections.join_all().await {
+        firsts.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+    }
+    assert_eq!(firsts, [1; 4]);
+    assert_eq!(client.figures(&account).await, ["78.98", "2.00", "76.98"]);
+    assert_books(&two.ledger);
+}
+
+fn is_first<T>(answer: &tonic::Response<T>) -> bool {
+    !answer.metadata().contains_key("strongroom-replayed")
+}
