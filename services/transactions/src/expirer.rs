@@ -1,6 +1,7 @@
 //! Records the expiry of holds on accounts where nothing else happens. Nobody's balance waits for it:
 //! every posting and every read looks at the clock itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ impl Expirer {
 
     /// Settles what has expired of a tenant, batch by batch.
     async fn tenant(&self, id: TenantId) -> Result<(), Problem> {
+        let mut before = BTreeSet::new();
         loop {
             let deadline = Deadline::after(TIMEOUT);
             let (scope, now) = (Scope::tenant(id, deadline), self.clock.now());
@@ -71,9 +73,11 @@ impl Expirer {
                 Ok::<_, DbError>(holds::accounts_with_expired(conn, id, now, BATCH)?)
             };
             let accounts = self.db.read("find_expired_holds", scope, find).await?;
-            if accounts.is_empty() {
+            // What could not be settled is for the next round.
+            if accounts.is_empty() || accounts == before {
                 return Ok(());
             }
+            before.clone_from(&accounts);
             let tenant = Arc::clone(&self.tenants.get(id, deadline).await?);
             let job = Job { tenant, ask: Ask::Expire(accounts) };
             submit(&self.lanes, job, deadline, Priority::Bulk).await?;

@@ -59,11 +59,8 @@ impl Child {
     fn launch(state: &Path, mut command: Command) -> Self {
         std::fs::create_dir_all(state).unwrap();
         let errors = state.join("stderr");
-        let mut process = command
-            .stdout(Stdio::piped())
-            .stderr(File::create(&errors).unwrap())
-            .spawn()
-            .unwrap();
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut rows: Vec<Vec<String>> = Vec::new();
         for line in lines.map_while(Result::ok) {
@@ -86,9 +83,9 @@ impl Child {
                 transactions: address("transactions"),
             },
             admin: row("accounts")[2].parse().unwrap(),
-            postgres: Some(row("postgres")).filter(|row| row[1] == "private").map(|row| {
-                PathBuf::from(&row[2])
-            }),
+            postgres: Some(row("postgres"))
+                .filter(|row| row[1] == "private")
+                .map(|row| PathBuf::from(&row[2])),
             process,
         }
     }

@@ -45,7 +45,7 @@ CREATE TABLE limit_usages (
     -- 1 an account, 2 a customer in one currency
     scope smallint NOT NULL CHECK (scope IN (1, 2)),
     holder_id uuid NOT NULL,
-    -- The source and the id of the limit, and the currency.
+    -- The source, the id and the window of the limit, and the currency.
     name text NOT NULL,
     steps text NOT NULL,
     PRIMARY KEY (tenant_id, scope, holder_id, name)

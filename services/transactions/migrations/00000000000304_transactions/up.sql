@@ -111,7 +111,8 @@ BEGIN
     EXECUTE format('GRANT UPDATE (taken, fees) ON link_totals TO %I', runtime);
 END $$;
 
--- What is linked to an entry never exceeds it, whatever the totals say.
+-- What is linked to an entry never exceeds it, and is what the totals say: whoever links has written
+-- them before, so that two who link to one entry wait for each other at their row.
 CREATE FUNCTION links_within() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
@@ -125,6 +126,11 @@ BEGIN
                 AND l.to_transaction_id = a.to_transaction_id
                 AND l.to_entry_index = a.to_entry_index) l
         WHERE e.amount IS NULL OR l.taken > e.amount OR l.fees > e.amount
+            OR NOT EXISTS (
+                SELECT FROM link_totals t
+                WHERE t.tenant_id = a.tenant_id AND t.transaction_id = a.to_transaction_id
+                    AND t.entry_index = a.to_entry_index
+                    AND t.taken = l.taken AND t.fees = l.fees)
     ) THEN
         RAISE EXCEPTION 'links exceed their entry' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'links_within';

@@ -62,15 +62,16 @@ CREATE TABLE hold_events (
 CREATE INDEX hold_events_by_batch ON hold_events (tenant_id, batch_id)
     WHERE batch_id IS NOT NULL;
 
--- Texts by people; 1 is the description, 2 why a forced hold was forced.
+-- Texts by people: 0 is the description, and n is why event n overrode rules. Why a capture did
+-- stands with its transaction.
 CREATE TABLE hold_texts (
     tenant_id uuid NOT NULL,
     hold_id uuid NOT NULL,
-    kind smallint NOT NULL CHECK (kind IN (1, 2)),
+    event_seq integer NOT NULL CHECK (event_seq >= 0),
     text text NOT NULL,
     salt bytea NOT NULL,
     commitment bytea NOT NULL,
-    PRIMARY KEY (tenant_id, hold_id, kind)
+    PRIMARY KEY (tenant_id, hold_id, event_seq)
 );
 
 DO $$

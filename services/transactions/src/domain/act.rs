@@ -169,9 +169,9 @@ pub(crate) struct Increase {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
-    Transaction(PostedTransaction),
-    Hold(Hold),
-    Capture(Hold, PostedTransaction),
+    Transaction(Box<PostedTransaction>),
+    Hold(Box<Hold>),
+    Capture(Box<Hold>, Box<PostedTransaction>),
 }
 
 impl Made {

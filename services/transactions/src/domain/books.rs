@@ -10,7 +10,7 @@ use shared::money::Units;
 use shared::time::{Day, Timestamp};
 use uuid::Uuid;
 
-use super::limit::{Calendar, Count, Counted};
+use super::limit::{Calendar, Counted, Use};
 use super::{
     AccountId, BatchId, DayTotal, EntryRef, Hold, HoldEvent, HoldId, LedgerAccount, Limit,
     Original, OriginalEntry, Place, Refusal, TransactionId, Usage, UsageKey,
@@ -296,7 +296,7 @@ impl Books {
         &mut self,
         place: Place,
         id: AccountId,
-        what: Count<'_>,
+        what: Use<'_>,
         overridden: bool,
     ) -> Result<Vec<Counted>, Refusal> {
         let Some(account) = self.accounts.get(&id) else {

@@ -57,12 +57,10 @@ impl Effect {
     /// The table of what each effect is about: a hold and its capture are debits. Release and expiry
     /// are about nothing, so they always pass.
     pub(crate) fn is_about(self, act: Act) -> bool {
-        match (self, act) {
-            (Self::All, _) => true,
-            (Self::Debit, Act::Debit | Act::Hold | Act::Capture) => true,
-            (Self::Credit, Act::Credit) => true,
-            (Self::Debit, Act::Credit) => false,
-            (Self::Credit, Act::Debit | Act::Hold | Act::Capture) => false,
+        match self {
+            Self::All => true,
+            Self::Debit => matches!(act, Act::Debit | Act::Hold | Act::Capture),
+            Self::Credit => act == Act::Credit,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Hold {
 
     /// The hold as it stands now: an expiry that nobody has recorded yet holds all the same, and
     /// will be the next event.
-    pub(crate) fn as_of(mut self, now: Timestamp) -> Self {
+    pub(crate) fn at(mut self, now: Timestamp) -> Self {
         if self.is_past(now) {
             self.give_up(self.remaining);
             self.state = HoldState::Expired;
@@ -127,6 +127,7 @@ impl Hold {
             transaction: None,
             expire_time: self.expire_time,
             overrides: Overrides::default(),
+            reason: String::new(),
             record_time,
             batch: None,
         }
@@ -157,7 +158,19 @@ pub(crate) struct HoldEvent {
     pub(crate) transaction: Option<TransactionId>,
     pub(crate) expire_time: Option<Timestamp>,
     pub(crate) overrides: Overrides,
+    /// Why it overrides rules. Why a capture does stands with its transaction.
+    pub(crate) reason: String,
     pub(crate) record_time: Timestamp,
     /// The batch that it happened in, all or nothing, and its place there.
     pub(crate) batch: Option<(BatchId, i32)>,
+}
+
+impl HoldEvent {
+    /// Says which rules it overrides, and why.
+    pub(super) fn justify(&mut self, force: Option<&Force>) {
+        if let Some(force) = force {
+            self.overrides = force.overrides;
+            self.reason.clone_from(&force.reason);
+        }
+    }
 }

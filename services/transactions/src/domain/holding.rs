@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shared::money::{Money, Units};
 use shared::time::Timestamp;
 
-use super::limit::Count;
+use super::limit::Use;
 use super::posting::{Before, Captures, Special, admit, exceeds, in_currency_of};
 use super::{
     AccountId, Act, Books, Capture, Collection, Counted, Direction, Extend, Force, Hold,
@@ -40,7 +40,7 @@ impl Books {
             }
             let mut hold = hold(id, new, counted, record_time);
             let mut event = hold.event(HoldEventType::Created, new.amount.units, record_time);
-            event.overrides = overrides(new.force.as_ref());
+            event.justify(new.force.as_ref());
             books.put_event(event);
             books.put_hold(hold.clone());
             Ok(hold)
@@ -63,7 +63,7 @@ impl Books {
             hold.add_counted(counted);
             (hold.amount, hold.remaining) = (total, remaining);
             let mut event = hold.event(HoldEventType::Increased, amount.units, record_time);
-            event.overrides = overrides(increase.force.as_ref());
+            event.justify(increase.force.as_ref());
             books.put_event(event);
             books.put_changed(&hold)?;
             Ok(hold)
@@ -235,7 +235,7 @@ impl Books {
         account.record_excess(overridden);
         account.touch(record_time);
         let (kind, count) = (what.kind, what.count);
-        let counts = Count { act: Act::Hold, kind, amount: amount.units, count };
+        let counts = Use { act: Act::Hold, kind, amount: amount.units, count };
         self.count(Place::Hold, id, counts, overrides.has(Override::Limits))
     }
 

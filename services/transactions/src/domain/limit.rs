@@ -112,7 +112,7 @@ impl Limit {
         if self.window == Window::Transaction {
             return None;
         }
-        Some(UsageKey::new(self.scope, account, source, &self.id))
+        Some(UsageKey::new(account, source, self))
     }
 }
 
@@ -126,12 +126,18 @@ pub(crate) struct UsageKey {
 
 impl UsageKey {
     /// A house account is its own holder.
-    fn new(scope: Scope, account: &LedgerAccount, source: &str, id: &str) -> Self {
-        let (scope, holder) = match (scope, account.customer) {
+    fn new(account: &LedgerAccount, source: &str, limit: &Limit) -> Self {
+        let (scope, holder) = match (limit.scope, account.customer) {
             (Scope::Customer, Some(customer)) => (Scope::Customer, customer.uuid()),
             _ => (Scope::Account, account.id.uuid()),
         };
-        Self { scope, holder, name: format!("{source}/{id}/{}", account.currency) }
+        // A shorter window forgets what a longer one still needs, so each has a count of its own.
+        let window = match limit.window {
+            Window::Rolling(micros) => format!("ROLLING:{micros}"),
+            other => other.name().to_owned(),
+        };
+        let name = format!("{source}/{}/{window}/{}", limit.id, account.currency);
+        Self { scope, holder, name }
     }
 }
 
@@ -167,15 +173,12 @@ impl Usage {
     ) -> Timestamp {
         let (begin, from) = window.steps(calendar);
         self.0.retain(|step| step.begin >= from);
-        match self.0.iter_mut().find(|step| step.begin == begin) {
-            Some(step) => {
-                step.amount = saturating_add(step.amount, amount);
-                step.count += count;
-            }
-            None => {
-                self.0.push(Step { begin, amount, count });
-                self.0.sort_by_key(|step| step.begin);
-            }
+        if let Some(step) = self.0.iter_mut().find(|step| step.begin == begin) {
+            step.amount = saturating_add(step.amount, amount);
+            step.count += count;
+        } else {
+            self.0.push(Step { begin, amount, count });
+            self.0.sort_by_key(|step| step.begin);
         }
         begin
     }
@@ -200,7 +203,7 @@ pub(crate) struct Counted {
 
 /// What is to be counted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Count<'a> {
+pub(super) struct Use<'a> {
     pub(super) act: Act,
     pub(super) kind: &'a str,
     pub(super) amount: Units,
@@ -228,7 +231,7 @@ impl Limit {
         source: &str,
         currency: Currency,
         (used_amount, used_count): (Units, i64),
-        what: &Count<'_>,
+        what: &Use<'_>,
     ) -> Option<Exceeded> {
         let amount = used_amount.get().saturating_add(what.amount.get());
         let over_amount = self.max_amount.is_some_and(|max| amount > max.get());

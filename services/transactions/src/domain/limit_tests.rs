@@ -28,7 +28,7 @@ fn limit(max_amount: Option<i128>, max_count: Option<i64>) -> Limit {
 }
 
 fn exceeds(limit: &Limit, used: (i128, i64), amount: i128, count: i64) -> bool {
-    let what = Count { act: Act::Debit, kind: "CARD", amount: units(amount), count };
+    let what = Use { act: Act::Debit, kind: "CARD", amount: units(amount), count };
     limit.check("accounts", eur(0).currency, (units(used.0), used.1), &what).is_some()
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::money::{Money, Units};
 use shared::time::Timestamp;
 
-use super::limit::Count;
+use super::limit::Use;
 use super::{
     AccountId, Act, Books, Collection, Direction, EntryRef, HoldId, LedgerAccount, Link, LinkType,
     NewEntry, NewTransaction, Original, OriginalEntry, Override, Overrides, Place, PostedEntry,
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What is special about a posting that is more than its entries.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Special {
     pub(super) reverses: Option<TransactionId>,
     pub(super) captures: Option<Captures>,
@@ -254,7 +254,7 @@ impl Books {
                 _ => (sum, 1),
             };
             if amount > Units::ZERO {
-                let what = Count { act, kind: &draft.kind, amount, count };
+                let what = Use { act, kind: &draft.kind, amount, count };
                 self.count(Place::Entry(index), account, what, overridden)?;
             }
         }

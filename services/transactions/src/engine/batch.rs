@@ -164,16 +164,18 @@ fn decide_one(
     let transaction = TransactionId::from_uuid(item.id);
     let events = books.changed.events.len();
     let mut made = match &item.order {
-        Order::Post(draft) => Made::Transaction(books.post(transaction, draft)?),
-        Order::Reverse(reversal) => Made::Transaction(books.reverse(transaction, reversal)?),
-        Order::Hold(hold) => Made::Hold(books.create_hold(HoldId::from_uuid(item.id), hold)?),
+        Order::Post(draft) => Made::Transaction(books.post(transaction, draft)?.into()),
+        Order::Reverse(reversal) => Made::Transaction(books.reverse(transaction, reversal)?.into()),
+        Order::Hold(hold) => {
+            Made::Hold(books.create_hold(HoldId::from_uuid(item.id), hold)?.into())
+        }
         Order::Capture(capture) => {
             let (hold, posted) = books.capture(transaction, capture)?;
-            Made::Capture(hold, posted)
+            Made::Capture(hold.into(), posted.into())
         }
-        Order::Release(release) => Made::Hold(books.release_hold(release)?),
-        Order::Extend(extend) => Made::Hold(books.extend_hold(extend)?),
-        Order::Increase(increase) => Made::Hold(books.increase_hold(increase)?),
+        Order::Release(release) => Made::Hold(books.release_hold(release)?.into()),
+        Order::Extend(extend) => Made::Hold(books.extend_hold(extend)?.into()),
+        Order::Increase(increase) => Made::Hold(books.increase_hold(increase)?.into()),
     };
     if let Made::Transaction(posted) | Made::Capture(_, posted) = &mut made {
         posted.batch = batch;

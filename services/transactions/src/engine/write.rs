@@ -16,7 +16,9 @@ use crate::domain::{
     UsageKey,
 };
 use crate::error::Error;
-use crate::store::{day_totals, external_ids, hold_events, holds, limit_usages, links, postings};
+use crate::store::{
+    day_totals, external_ids, hold_events, hold_texts, holds, limit_usages, links, postings,
+};
 
 /// What was there when the books were opened; all else is new.
 pub(super) struct Known {
@@ -76,6 +78,12 @@ fn write_all(
         .flatten()
         .filter_map(Made::transaction)
         .collect();
+    // Before the links, which the database compares with them.
+    let entries = entries.iter().filter_map(|entry| {
+        let original = books.originals.get(&entry.transaction)?.entry(entry.index)?;
+        Some((*entry, *original))
+    });
+    links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
     postings::write(conn, tenant, &outcomes, &posted, &accounts, books.now())?;
     let changed = changed.iter().filter_map(|id| books.holds.get(id));
     let (old, new): (Vec<&Hold>, Vec<&Hold>) =
@@ -83,16 +91,12 @@ fn write_all(
     holds::insert(conn, tenant, &new)?;
     holds::update(conn, tenant, &old)?;
     hold_events::insert(conn, tenant, events)?;
+    hold_texts::insert(conn, tenant, &new, events)?;
     let names = events.iter().map(|event| format!("{}/{}", event.hold.uuid(), event.seq));
     changes::insert(conn, tenant, "hold.changed", names.collect(), books.now())?;
     let new = books.external_ids.iter().filter(|(id, _)| !known.external_ids.contains(*id));
     let new: Vec<(ExternalId, uuid::Uuid)> = new.map(|(id, by)| (id.clone(), *by)).collect();
     external_ids::insert(conn, tenant, &new)?;
-    let entries = entries.iter().filter_map(|entry| {
-        let original = books.originals.get(&entry.transaction)?.entry(entry.index)?;
-        Some((*entry, *original))
-    });
-    links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
     let usages = usages.iter().filter_map(|key| Some((key, books.usages.get(key)?)));
     let (old, new): (Vec<(&UsageKey, &Usage)>, Vec<_>) =
         usages.partition(|(key, _)| known.usages.contains(*key));

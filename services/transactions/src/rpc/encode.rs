@@ -21,7 +21,7 @@ pub(super) use account::{balance, block, ledger_account, limit};
 /// The answer to a single posting.
 pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transaction>, Problem> {
     match done.made.into_iter().next() {
-        Some(Made::Transaction(posted)) => Ok(respond(transaction(posted, call), done.replayed)),
+        Some(Made::Transaction(posted)) => Ok(respond(transaction(*posted, call), done.replayed)),
         _ => Err(other()),
     }
 }
@@ -29,7 +29,7 @@ pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transacti
 /// The answer to a single order about a hold.
 pub(super) fn held(done: Done) -> Result<Response<wire::Hold>, Problem> {
     match done.made.into_iter().next() {
-        Some(Made::Hold(one)) => Ok(respond(hold(one), done.replayed)),
+        Some(Made::Hold(one)) => Ok(respond(hold(*one), done.replayed)),
         _ => Err(other()),
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn captured(
 ) -> Result<Response<wire::CaptureHoldResponse>, Problem> {
     match done.made.into_iter().next() {
         Some(Made::Capture(hold, posted)) => {
-            Ok(respond(capture(hold, posted, call), done.replayed))
+            Ok(respond(capture(*hold, *posted, call), done.replayed))
         }
         _ => Err(other()),
     }
@@ -172,7 +172,7 @@ pub(super) fn hold(hold: Hold) -> wire::Hold {
     }
 }
 
-pub(super) fn hold_event(event: HoldEvent, hold: &Hold) -> wire::HoldEvent {
+pub(super) fn hold_event(event: &HoldEvent, hold: &Hold) -> wire::HoldEvent {
     use wire::hold_event::Type;
     let money = |units| Some(hold.money(units).encode());
     let kind = match event.kind {
@@ -191,5 +191,9 @@ pub(super) fn hold_event(event: HoldEvent, hold: &Hold) -> wire::HoldEvent {
         transaction: event.transaction.map(TransactionId::name).unwrap_or_default(),
         expire_time: event.expire_time.map(Timestamp::encode),
         record_time: Some(event.record_time.encode()),
+        force: event
+            .overrides
+            .number()
+            .map(|_| force(Force { overrides: event.overrides, reason: event.reason.clone() })),
     }
 }

@@ -201,11 +201,11 @@ fn group(orders: &mut [(Method, Order)], id: Option<&String>) {
 fn encode_made(made: Made, replayed: bool, call: &Call) -> wire::BatchResult {
     let result = match made {
         Made::Transaction(posted) => {
-            ItemResult::Transaction(Box::new(encode::transaction(posted, call)))
+            ItemResult::Transaction(Box::new(encode::transaction(*posted, call)))
         }
-        Made::Hold(hold) => ItemResult::Hold(Box::new(encode::hold(hold))),
+        Made::Hold(hold) => ItemResult::Hold(Box::new(encode::hold(*hold))),
         Made::Capture(hold, posted) => {
-            ItemResult::Capture(Box::new(encode::capture(hold, posted, call)))
+            ItemResult::Capture(Box::new(encode::capture(*hold, *posted, call)))
         }
     };
     wire::BatchResult { result: Some(result), replayed }

@@ -24,6 +24,6 @@ pub(super) async fn call(
         Ok::<_, Error>((hold, hold_events::of_hold(conn, tenant, id)?))
     };
     let (hold, events) = rpc.db.read("get_hold", call.scope(), read).await?;
-    let events = events.into_iter().map(|event| encode::hold_event(event, &hold)).collect();
+    let events = events.iter().map(|event| encode::hold_event(event, &hold)).collect();
     Ok(Response::new(wire::Hold { events, ..encode::hold(hold) }))
 }

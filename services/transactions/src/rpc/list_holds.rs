@@ -53,7 +53,7 @@ async fn handle(
                 let ids = some.iter().map(|one| one.id).collect();
                 let mut loaded = holds::select_all(conn, tenant, &ids)?;
                 let holds = some.iter().filter_map(|one| loaded.remove(&one.id));
-                Ok(holds.map(|hold: Hold| encode::hold(hold.as_of(now))).collect())
+                Ok(holds.map(|hold: Hold| encode::hold(hold.at(now))).collect())
             },
         )
     };

@@ -1,6 +1,7 @@
 //! What an earlier request with the same id has made.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use diesel::PgConnection;
 use shared::grpc::Call;
@@ -24,7 +25,7 @@ pub(super) async fn replay(
     let (tenant, now, name) = (call.tenant_id()?, rpc.clock.now(), name.to_owned());
     let read = rpc.db.read("replay", call.scope(), move |conn| {
         if let Ok(id) = HoldId::parse_name(&name) {
-            return Ok(vec![Made::Hold(hold(conn, tenant, id, now)?)]);
+            return Ok(vec![Made::Hold(hold(conn, tenant, id, now)?.into())]);
         }
         if let Ok(id) = BatchId::parse_name(&name) {
             return batch(conn, tenant, id, now);
@@ -44,7 +45,7 @@ pub(super) fn hold(
     now: Timestamp,
 ) -> Result<Hold, Error> {
     let hold = holds::select_all(conn, tenant, &[id].into())?.remove(&id);
-    Ok(hold.ok_or_else(|| id.not_found())?.as_of(now))
+    Ok(hold.ok_or_else(|| id.not_found())?.at(now))
 }
 
 fn made(
@@ -55,8 +56,10 @@ fn made(
     now: Timestamp,
 ) -> Result<Made, Error> {
     match posted.hold {
-        Some(id) if captures => Ok(Made::Capture(hold(conn, tenant, id, now)?, posted)),
-        _ => Ok(Made::Transaction(posted)),
+        Some(id) if captures => {
+            Ok(Made::Capture(hold(conn, tenant, id, now)?.into(), posted.into()))
+        }
+        _ => Ok(Made::Transaction(posted.into())),
     }
 }
 
@@ -75,8 +78,8 @@ fn batch(
         by_index.insert(index, made(conn, tenant, posted, true, now)?);
     }
     for (index, id) in hold_events::of_batch(conn, tenant, id)? {
-        if !by_index.contains_key(&index) {
-            by_index.insert(index, Made::Hold(hold(conn, tenant, id, now)?));
+        if let Entry::Vacant(place) = by_index.entry(index) {
+            place.insert(Made::Hold(hold(conn, tenant, id, now)?.into()));
         }
     }
     Ok(by_index.into_values().collect())

@@ -7,8 +7,8 @@ use shared::ids::TenantId;
 use shared::money::Units;
 use shared::time::Timestamp;
 
-use super::column;
 use super::schema::hold_events;
+use super::{column, hold_texts};
 use crate::domain::{BatchId, HoldEvent, HoldEventType, HoldId, Overrides, TransactionId};
 
 fn event_column(kind: HoldEventType) -> i16 {
@@ -89,6 +89,7 @@ pub(crate) fn of_hold(
         .order(hold_events::seq)
         .select(EventRow::as_select())
         .load(conn)?;
+    let mut texts = hold_texts::select_all(conn, tenant, vec![id])?;
     let event = |row: EventRow| HoldEvent {
         hold: id,
         seq: row.seq,
@@ -98,6 +99,7 @@ pub(crate) fn of_hold(
         transaction: row.transaction_id,
         expire_time: row.expire_time,
         overrides: row.overrides.map_or(Overrides::default(), Overrides::from_number),
+        reason: texts.remove(&(id, row.seq)).unwrap_or_default(),
         record_time: row.record_time,
         batch: None,
     };

@@ -3,23 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{
-    Array, Binary, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid,
-};
-use shared::commitment::Commitment;
+use diesel::sql_types::{Array, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::Timestamp;
 
-use super::schema::{hold_texts, holds};
-use super::{column, external_ids};
+use super::schema::holds;
+use super::{column, external_ids, hold_texts};
 use crate::domain::{AccountId, Collection, Force, Hold, HoldId, HoldState, Overrides};
 use crate::error::Error;
-
-/// The kinds of texts.
-const DESCRIPTION: i16 = 1;
-const FORCE_REASON: i16 = 2;
 
 #[derive(Debug, QueryableByName)]
 #[diesel(table_name = holds)]
@@ -198,12 +191,7 @@ pub(crate) fn select_all(
     let ids: Vec<HoldId> = ids.iter().copied().collect();
     let binds = (tenant.into_sql::<Uuid>(), ids.clone().into_sql::<Array<Uuid>>());
     let rows: Vec<Row> = statement(READ, binds).load(conn)?;
-    let texts: Vec<(HoldId, i16, String)> = hold_texts::table
-        .filter(hold_texts::tenant_id.eq(tenant).and(hold_texts::hold_id.eq_any(ids.clone())))
-        .select((hold_texts::hold_id, hold_texts::kind, hold_texts::text))
-        .load(conn)?;
-    let mut texts: BTreeMap<(HoldId, i16), String> =
-        texts.into_iter().map(|(id, kind, text)| ((id, kind), text)).collect();
+    let mut texts = hold_texts::select_all(conn, tenant, ids.clone())?;
     let holders = ids.iter().map(|id| id.uuid()).collect();
     let mut external = external_ids::of_holders(conn, tenant, Collection::Holds, holders)?;
     let mut found = BTreeMap::new();
@@ -215,7 +203,7 @@ pub(crate) fn select_all(
         let counted = row.counted.as_deref().map_or(Ok(Vec::new()), serde_json::from_str);
         let force = row.overrides.map(|number| Force {
             overrides: Overrides::from_number(number),
-            reason: texts.remove(&(row.id, FORCE_REASON)).unwrap_or_default(),
+            reason: texts.remove(&(row.id, 1)).unwrap_or_default(),
         });
         let hold = Hold {
             currency,
@@ -234,7 +222,7 @@ pub(crate) fn select_all(
             event_seq: row.event_seq,
             create_time: row.create_time,
             record_time: row.record_time,
-            description: texts.remove(&(row.id, DESCRIPTION)).unwrap_or_default(),
+            description: texts.remove(&(row.id, 0)).unwrap_or_default(),
             external_ids: external.remove(&row.id.uuid()).unwrap_or_default(),
             force,
         };
@@ -255,8 +243,7 @@ pub(crate) fn insert(
             event_seq, create_time, record_time) \
         SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
             $16, $17) AS n";
-    write(conn, INSERT, tenant, holds)?;
-    write_texts(conn, tenant, holds)
+    write(conn, INSERT, tenant, holds)
 }
 
 /// Updates holds that were read.
@@ -311,35 +298,7 @@ fn write(
         column(h, |h| h.create_time).into_sql::<Array<Timestamptz>>(),
         column(h, |h| h.record_time).into_sql::<Array<Timestamptz>>(),
     );
-    statement(body, binds).execute(conn)?;
-    Ok(())
-}
-
-fn write_texts(conn: &mut PgConnection, tenant: TenantId, new: &[&Hold]) -> QueryResult<()> {
-    const INSERT: &str = "\
-        INSERT INTO hold_texts (tenant_id, hold_id, kind, text, salt, commitment) \
-        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6) AS n";
-    let texts = |hold: &&Hold| {
-        let reason = hold.force.as_ref().map_or(String::new(), |force| force.reason.clone());
-        let written = [(DESCRIPTION, hold.description.clone()), (FORCE_REASON, reason)];
-        let id = hold.id;
-        written.into_iter().filter(|text| !text.1.is_empty()).map(move |(kind, text)| {
-            let commitment = Commitment::new(&format!("hold_texts/{kind}"), &text);
-            (id, kind, text, commitment)
-        })
-    };
-    let rows: Vec<_> = new.iter().flat_map(texts).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        column(&rows, |row| row.0).into_sql::<Array<Uuid>>(),
-        column(&rows, |row| row.1).into_sql::<Array<SmallInt>>(),
-        column(&rows, |row| row.2.clone()).into_sql::<Array<Text>>(),
-        column(&rows, |row| row.3.salt.clone()).into_sql::<Array<Binary>>(),
-        column(&rows, |row| row.3.value.clone()).into_sql::<Array<Binary>>(),
-    );
-    statement(INSERT, binds).execute(conn)?;
-    Ok(())
+    let written = statement(body, binds).execute(conn)?;
+    // Their accounts are locked, so each is there; anything else must not be committed.
+    if written == holds.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
 }

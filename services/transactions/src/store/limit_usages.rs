@@ -96,7 +96,9 @@ pub(crate) fn write(
             column(rows, |row| row.0.name.clone()).into_sql::<Array<Text>>(),
             column(rows, |row| steps(row.1)).into_sql::<Array<Text>>(),
         );
-        statement(body, binds).execute(conn)?;
+        if statement(body, binds).execute(conn)? != rows.len() {
+            return Err(diesel::result::Error::NotFound);
+        }
     }
     Ok(())
 }

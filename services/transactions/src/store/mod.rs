@@ -7,6 +7,7 @@ pub(crate) mod entries;
 pub(crate) mod external_ids;
 pub(crate) mod hold_events;
 pub(crate) mod hold_lists;
+pub(crate) mod hold_texts;
 pub(crate) mod holds;
 pub(crate) mod ledger_account_lists;
 pub(crate) mod ledger_accounts;

@@ -80,10 +80,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    hold_texts (tenant_id, hold_id, kind) {
+    hold_texts (tenant_id, hold_id, event_seq) {
         tenant_id -> Uuid,
         hold_id -> Uuid,
-        kind -> SmallInt,
+        event_seq -> Integer,
         text -> Text,
         salt -> Binary,
         commitment -> Binary,

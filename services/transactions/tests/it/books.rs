@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use shared::ids::TenantId;
 
 use crate::setup::Ledger;
 
@@ -15,7 +16,7 @@ struct Broken {
 }
 
 /// What must find no row.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
     (
         "each currency sums to zero",
         "SELECT currency FROM ledger_accounts GROUP BY currency \
@@ -129,20 +130,37 @@ const RULES: [(&str, &str); 13] = [
          WHERE t.batch_id IS NULL AND NOT EXISTS (SELECT FROM outcomes o \
              WHERE o.resource = 'transactions/' || t.id AND o.state = 3)",
     ),
+    (
+        "whatever happened is told of once",
+        "SELECT coalesce(h.name, c.name) FROM ( \
+             SELECT id::text AS name FROM transactions \
+             UNION ALL SELECT hold_id || '/' || seq FROM hold_events \
+             UNION ALL SELECT operation || '/' || request_id FROM outcomes \
+                 WHERE state = 4 AND operation <> 'close-ledger-account') h \
+         FULL JOIN (SELECT name, count(*) FROM ( \
+             SELECT unnest(ids)::text AS name FROM changes \
+             UNION ALL SELECT unnest(names) FROM changes) c GROUP BY name) c USING (name) \
+         WHERE h.name IS NULL OR c.name IS NULL OR c.count <> 1",
+    ),
 ];
 
-/// The owner of the tables, inside the ledger's tenant. Blocks.
-pub(crate) fn owner(ledger: &Ledger) -> PgConnection {
+/// The owner of the tables, inside a tenant. Blocks.
+pub(crate) fn owner(ledger: &Ledger, tenant: TenantId) -> PgConnection {
     let mut owner = ledger.database.owner();
-    let tenant = format!("SET strongroom.tenant = '{}'", ledger.tenant.uuid());
-    owner.batch_execute(&tenant).unwrap();
+    let inside = format!("SET strongroom.tenant = '{}'", tenant.uuid());
+    owner.batch_execute(&inside).unwrap();
     owner
 }
 
-/// Checks all rules.
+/// Checks all rules in the ledger's own tenant.
 pub(crate) fn assert_books(ledger: &Ledger) {
+    assert_books_of(ledger, ledger.tenant);
+}
+
+/// Checks all rules in a tenant.
+pub(crate) fn assert_books_of(ledger: &Ledger, tenant: TenantId) {
     tokio::task::block_in_place(|| {
-        let mut owner = owner(ledger);
+        let mut owner = owner(ledger, tenant);
         for (rule, sql) in RULES {
             let query = format!(
                 "SELECT count(*) AS count, coalesce(min(b::text), '') AS example FROM ({sql}) b"

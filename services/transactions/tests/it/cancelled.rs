@@ -78,10 +78,9 @@ async fn leave(mut client: Client, caller: usize, house: String, account: String
             1 => {
                 let request = hold(&account, &house, "0.01");
                 asked.push(("create-hold", request.request_id.clone()));
-                let _ = left(Box::pin(async {
-                    client.holds.create_hold(request).await.map(|_| ())
-                }))
-                .await;
+                let _ =
+                    left(Box::pin(async { client.holds.create_hold(request).await.map(|_| ()) }))
+                        .await;
             }
             _ => {
                 let request = batch([pay(), pay(), pay()]);

@@ -191,6 +191,8 @@ async fn no_link_takes_more_than_its_entry_has() {
     for kind in [1, 2, 3, 5] {
         assert_eq!(attack(&ledger, &add(kind, 0, 401)), refused);
     }
+    // What would fit too, if the totals do not say so: at their rows two sessions meet.
+    assert_eq!(attack(&ledger, &add(1, 0, 1)), refused);
     // Fees are a sum of their own, and what is not there has nothing to give.
     assert_eq!(attack(&ledger, &add(4, 0, 1_001)), refused);
     assert_eq!(attack(&ledger, &add(1, 2, 1)), refused);

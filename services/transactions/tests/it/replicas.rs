@@ -1,7 +1,10 @@
 //! Two replicas on one database. `STRONGROOM_TEST_SCALE=10` makes the runs ten times as long.
 
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use shared::problem::Reason;
-use shared::testing::{Running, refusal};
+use shared::testing::{MockClock, Running, refusal};
+use shared::time::Timestamp;
 use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use tokio::task::JoinSet;
@@ -9,7 +12,7 @@ use wire::Direction::{Credit, Debit};
 use wire::batch_item::Operation;
 use wire::link::Type;
 
-use crate::books::assert_books;
+use crate::books::{assert_books, owner};
 use crate::gate::Gate;
 use crate::model::scale;
 use crate::requests::{capture, hold};
@@ -34,7 +37,7 @@ impl Two {
 
     /// A caller of one of them with a connection of its own.
     fn client(&self, index: usize) -> Client {
-        let server = if index % 2 == 0 { &self.ledger.server } else { &self.replica };
+        let server = if index.is_multiple_of(2) { &self.ledger.server } else { &self.replica };
         self.ledger.client_at(server, self.ledger.tenant, &["*"])
     }
 }
@@ -42,12 +45,12 @@ impl Two {
 /// Entries over all accounts, in their order or in the opposite one.
 fn round(accounts: &[String], index: usize) -> wire::CreateTransactionRequest {
     let mut accounts: Vec<&String> = accounts.iter().collect();
-    if index % 2 == 0 {
+    if index.is_multiple_of(2) {
         accounts.reverse();
     }
-    let pairs = accounts.chunks(2).flat_map(|pair| {
-        [entry(pair[0], Debit, eur("0.01")), entry(pair[1], Credit, eur("0.01"))]
-    });
+    let pairs = accounts
+        .chunks(2)
+        .flat_map(|pair| [entry(pair[0], Debit, eur("0.01")), entry(pair[1], Credit, eur("0.01"))]);
     let transaction = wire::Transaction {
         r#type: "ROUND".to_owned(),
         entries: pairs.collect(),
@@ -115,6 +118,30 @@ async fn opposite_orders_lose_nothing() {
     // Each original has 200 refunds of half a unit in it.
     assert_eq!(refunds, (CALLERS * EACH * scale()).min(originals.len() * 200));
     assert_books(&two.ledger);
+    for (customer, account) in customers.iter().zip(&accounts) {
+        let request = wire::ExplainBalanceRequest { account: account.clone() };
+        let explained = client.balances.explain_balance(request).await.unwrap().into_inner();
+        let used = explained.limits[0].used_amount.clone().unwrap().amount;
+        assert_eq!(used, moved(&two.ledger, customer), "what the limit has counted");
+    }
+}
+
+/// What the entries of a customer's accounts come to, debits and credits together.
+fn moved(ledger: &Ledger, customer: &str) -> String {
+    #[derive(QueryableByName)]
+    struct Sum {
+        #[diesel(sql_type = Text)]
+        sum: String,
+    }
+    let id = customer.strip_prefix("customers/").unwrap();
+    let sql = format!(
+        "SELECT (sum(amount) / 100)::numeric(38, 2)::text AS sum FROM entries e \
+         JOIN ledger_accounts a ON a.id = e.account_id WHERE a.customer_id = '{id}'"
+    );
+    let sum: Sum = tokio::task::block_in_place(|| {
+        diesel::sql_query(sql).get_result(&mut owner(ledger, ledger.tenant)).unwrap()
+    });
+    sum.sum
 }
 
 /// What one caller does; it gives how many of its refunds passed.
@@ -129,7 +156,7 @@ async fn cross(
         let index = caller + step;
         client.transactions.create_transaction(round(&accounts, index)).await.unwrap();
         let mut items: Vec<_> = accounts.windows(2).map(|pair| part(&pair[0], &pair[1])).collect();
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             items.reverse();
         }
         let batch = wire::ExecuteBatchRequest {
@@ -148,7 +175,7 @@ async fn cross(
         // What two want to begin to count, or to link to, at once.
         let mut both = transfer(&accounts[1], &accounts[0], "0.02");
         let mut two: Vec<_> = originals.iter().map(|name| fee(name, "0.01")).collect();
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             two.reverse();
         }
         both.links = two;
@@ -176,14 +203,45 @@ fn fee(transaction: &str, amount: &str) -> wire::Link {
     wire::Link { r#type: Type::FeeOf.into(), ..link(transaction, amount) }
 }
 
+/// The clock of one replica is an hour behind that of the other: time goes on for every account all
+/// the same, and so do its days.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ_keep_the_order_of_postings() {
+    // 2026-11-21T23:30:00Z: the next day has begun in the tenant's zone, but not yet for the other.
+    let (ahead, behind) = [1_795_303_800_000_000, 1_795_300_200_000_000]
+        .map(|micros| MockClock::at(Timestamp::from_micros(micros)))
+        .into();
+    let ledger = Ledger::start_in(&ahead).await;
+    let replica = ledger.replica_at(&behind.clock()).await;
+    let clients = [ledger.client(), ledger.client_at(&replica, ledger.tenant, &["*"])];
+    let mut client = ledger.client();
+    let (house, account) = client.funded("100").await;
+    let mut last = client.balance(&account).await.record_time.map(micros);
+    for step in 0..20 {
+        let mut client = clients[step % 2].clone();
+        let posted = client.pay(&account, &house, "1").await.unwrap();
+        let time = posted.record_time.map(micros);
+        assert!(time > last, "step {step}");
+        assert_eq!(posted.booking_date, "2026-11-22");
+        last = time;
+        let held = client.hold(&hold(&account, &house, "1")).await.unwrap();
+        assert!(held.create_time.map(micros) > last, "step {step}");
+        last = held.create_time.map(micros);
+    }
+    assert_books(&ledger);
+}
+
+fn micros(time: prost_types::Timestamp) -> i64 {
+    Timestamp::decode(time).unwrap().micros()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_victim_of_a_deadlock_is_tried_again() {
     let ledger = Ledger::start_with(&PATIENT).await;
     let mut client = ledger.client();
     let (house, account) = client.funded("100").await;
     // The service locks in the order of the ids, and this one takes the other way.
-    let (first, second) =
-        if house < account { (&house, &account) } else { (&account, &house) };
+    let (first, second) = if house < account { (&house, &account) } else { (&account, &house) };
     for attempt in 0..10 {
         let mut gate = Gate::close(&ledger, second);
         let (mut payer, request) = (client.clone(), transfer(&account, &house, "1"));
@@ -213,10 +271,7 @@ async fn a_repeat_that_waited_for_its_first_gets_its_outcome() {
     let mut conditional = wire::CreateTransactionRequest {
         transaction: Some(wire::Transaction {
             r#type: "PAYMENT".to_owned(),
-            entries: vec![
-                entry(&account, Debit, money("1")),
-                entry(&house, Credit, money("1")),
-            ],
+            entries: vec![entry(&account, Debit, money("1")), entry(&house, Credit, money("1"))],
             ..Default::default()
         }),
         request_id: request_id(),

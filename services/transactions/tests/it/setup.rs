@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) issuer: Issuer,
     pub(crate) tenant: TenantId,
     clock: Clock,
+    /// What replicas are told beside where the database is and who is believed.
+    arguments: Vec<String>,
 }
 
 impl Ledger {
@@ -65,14 +67,21 @@ impl Ledger {
         all.extend(["--workload-key", &key]);
         all.extend(arguments);
         let server = run(&all, &clock).await;
-        Self { server, database, issuer, tenant, clock }
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { server, database, issuer, tenant, clock, arguments }
     }
 
     /// Another replica of the service, on the same database.
     pub(crate) async fn replica(&self) -> Running {
+        self.replica_at(&self.clock).await
+    }
+
+    /// Another replica, whose clock says something else.
+    pub(crate) async fn replica_at(&self, clock: &Clock) -> Running {
         let mut arguments = self.database.arguments();
         arguments.extend(self.issuer.arguments());
-        run(&arguments, &self.clock).await
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        run(&arguments, clock).await
     }
 
     /// A caller with every right in the ledger's own tenant.

@@ -114,9 +114,7 @@ impl Request {
             Self::Release(request) => {
                 Ok(read(holds.release_hold(request).await?, |hold| Some(hold.name)))
             }
-            Self::Batch(request) => {
-                Ok(read(transactions.execute_batch(request).await?, |_| None))
-            }
+            Self::Batch(request) => Ok(read(transactions.execute_batch(request).await?, |_| None)),
         }
     }
 

@@ -22,8 +22,7 @@ pub(super) struct Place {
 impl Place {
     /// Starts a Postgres that writes to disk before it answers. Blocks.
     pub(super) fn start(folder: &Path) -> Self {
-        let mut options =
-            Options::new(folder.join("cluster"), downloads(), Durability::Durable);
+        let mut options = Options::new(folder.join("cluster"), downloads(), Durability::Durable);
         let cluster = Cluster::start(&options, &|_| ()).unwrap();
         let url = cluster.url().to_owned();
         // So that the services find it again.

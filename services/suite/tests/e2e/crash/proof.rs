@@ -103,7 +103,9 @@ impl Proof {
         let acknowledged = asked.iter().filter(|one| one.answer.is_ok());
         let acknowledged: Vec<&Asked> = acknowledged.collect();
         block_in_place(|| assert_there(place, &acknowledged));
-        acknowledged.iter().for_each(|one| self.count(one));
+        for one in &acknowledged {
+            self.count(one);
+        }
         // What was done is not done again.
         for one in acknowledged.iter().rev().take(ACCOUNTS) {
             let (name, is_replay) = one.request.send(api).await.unwrap();
@@ -159,10 +161,8 @@ fn assert_there(place: &Place, acknowledged: &[&Asked]) {
     const OUTCOMES: &str = "SELECT operation, request_id, state, coalesce(resource, '') AS \
                             resource FROM transactions.outcomes WHERE request_id = ANY ($1)";
     let ids: Vec<&str> = acknowledged.iter().map(|one| one.request.request_id()).collect();
-    let found: Vec<Outcome> = diesel::sql_query(OUTCOMES)
-        .bind::<Array<Text>, _>(ids)
-        .load(&mut place.admin())
-        .unwrap();
+    let found: Vec<Outcome> =
+        diesel::sql_query(OUTCOMES).bind::<Array<Text>, _>(ids).load(&mut place.admin()).unwrap();
     let found: HashMap<(&str, &str), &Outcome> = found
         .iter()
         .map(|outcome| ((outcome.operation.as_str(), outcome.request_id.as_str()), outcome))

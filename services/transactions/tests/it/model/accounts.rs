@@ -20,7 +20,9 @@ impl Reference {
         let call = Call::Controls(request.clone());
         let id = key("set-ledger-controls", &request.request_id);
         let name = &request.name;
-        if let Some(checked) = self.check_repeat(&id, &call, answer, exactness) {
+        if !request.validate_only
+            && let Some(checked) = self.check_repeat(&id, &call, answer, exactness)
+        {
             return checked;
         }
         if self.accounts.get(name).is_none() {
@@ -35,9 +37,19 @@ impl Reference {
             account.controls.insert(controls.source.clone(), controls);
             account.touch(time);
         }
-        self.outcomes.put(&id, Outcome::Account(call, name.clone()));
+        let view = self.account_view(name);
+        self.keep_account(request.validate_only, &id, call, name);
+        same_account(view, answer, false, exactness)
+    }
+
+    /// Keeps what was done to an account under its request id, unless it was only tried.
+    fn keep_account(&mut self, is_dry: bool, id: &str, call: Call, name: &str) {
+        if is_dry {
+            self.take_back();
+        } else {
+            self.outcomes.put(id, Outcome::Account(call, name.to_owned()));
+        }
         self.keep();
-        same_account(self.account_view(name), answer, false, exactness)
     }
 
     pub(super) fn check_close(
@@ -49,21 +61,29 @@ impl Reference {
         let call = Call::Close(request.clone());
         let id = key("close-ledger-account", &request.request_id);
         let name = &request.name;
-        self.settle(&[name.clone()].into());
-        self.keep();
-        if let Some(checked) = self.check_repeat(&id, &call, answer, exactness) {
-            return checked;
+        // What is only tried records nothing.
+        if !request.validate_only {
+            self.settle(&[name.clone()].into());
+            self.keep();
+            if let Some(checked) = self.check_repeat(&id, &call, answer, exactness) {
+                return checked;
+            }
         }
         let time = self.record_time([name.as_str()]);
         let account = self.accounts.get(name).unwrap();
-        if account.closed.is_none() && (account.posted() != 0 || account.held != 0) {
+        let held = account.held - self.expired(name);
+        if account.closed.is_none() && (account.posted() != 0 || held != 0) {
             let refusal = Refusal::new(Reason::AccountNotEmpty)
                 .with("account", name)
                 .with("posted", major(account.posted(), account.currency()))
-                .with("held", major(account.held, account.currency()));
+                .with("held", major(held, account.currency()));
             same_refusal(&[refusal], answer)?;
             let answered = answer.reply.clone().unwrap_err();
-            self.outcomes.put(&id, Outcome::Refused(call, answered));
+            if request.validate_only {
+                self.take_back();
+            } else {
+                self.outcomes.put(&id, Outcome::Refused(call, answered));
+            }
             self.keep();
             return Ok(());
         }
@@ -72,9 +92,9 @@ impl Reference {
             account.touch(time);
             account.closed = Some(time);
         }
-        self.outcomes.put(&id, Outcome::Account(call, name.clone()));
-        self.keep();
-        same_account(self.account_view(name), answer, false, exactness)
+        let view = self.account_view(name);
+        self.keep_account(request.validate_only, &id, call, name);
+        same_account(view, answer, false, exactness)
     }
 
     /// Checks the answer to an id that was settled before.

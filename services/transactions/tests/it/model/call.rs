@@ -1,6 +1,7 @@
 //! What is asked and what is answered.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use prost::Message as _;
 use shared::problem::{Reason, reason_from_name};
@@ -126,7 +127,7 @@ impl Order {
 /// One call of the service.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Call {
-    One(Order),
+    One(Box<Order>),
     Batch(wire::ExecuteBatchRequest),
     Controls(wire::SetLedgerControlsRequest),
     Close(wire::CloseLedgerAccountRequest),
@@ -138,18 +139,20 @@ pub(super) enum Call {
 pub(super) enum Made {
     Transaction(wire::Transaction),
     Hold(wire::Hold),
-    Capture(wire::Hold, wire::Transaction),
+    Capture(Box<wire::Hold>, Box<wire::Transaction>),
 }
 
 impl Made {
     pub(super) fn capture(response: wire::CaptureHoldResponse) -> Self {
-        Self::Capture(response.hold.unwrap(), response.transaction.unwrap())
+        let (hold, transaction) = (response.hold.unwrap(), response.transaction.unwrap());
+        Self::Capture(Box::new(hold), Box::new(transaction))
     }
 
     /// The name of what is new.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Transaction(transaction) | Self::Capture(_, transaction) => &transaction.name,
+            Self::Transaction(transaction) => &transaction.name,
+            Self::Capture(_, transaction) => &transaction.name,
             Self::Hold(hold) => &hold.name,
         }
     }
@@ -168,8 +171,8 @@ impl Refusal {
         Self { reason, figures: BTreeMap::new() }
     }
 
-    pub(super) fn with(mut self, name: &str, figure: impl ToString) -> Self {
-        self.figures.insert(name.to_owned(), figure.to_string());
+    pub(super) fn with(mut self, name: &str, figure: impl Display) -> Self {
+        self.figures.insert(name.to_owned(), format!("{figure}"));
         self
     }
 

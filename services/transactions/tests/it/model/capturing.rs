@@ -49,6 +49,9 @@ impl Reference {
         hold.remaining -= from_hold;
         hold.captured += taken;
         hold.happened(Type::Captured, taken, time, name);
+        // Why it was forced stands with the transaction.
+        let reason = String::new();
+        hold.forced(request.force.clone().map(|force| wire::Force { reason, ..force }));
         hold.remaining -= rest;
         hold.released += rest;
         if hold.state == State::Open && (!request.keep_open || hold.capturable() == 0) {

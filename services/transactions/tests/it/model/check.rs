@@ -58,7 +58,7 @@ impl Reference {
         compare(&expected, found, is_replay, exactness, compared)?;
         if !order.is_dry() && !expected.is_replay {
             let id = key(order.operation(), order.request_id());
-            self.remember(&id, Call::One(order.clone()), found);
+            self.remember(&id, Call::One(Box::new(order.clone())), found);
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Reference {
         }
         let id = key(order.operation(), order.request_id());
         if !order.is_dry()
-            && let Some(expected) = self.replay(&id, order.operation(), &Call::One(order.clone()))
+            && let Some(expected) = self.replay(&id, order)
         {
             self.unsure.extend(self.touched(order));
             return expected;
@@ -100,7 +100,12 @@ impl Reference {
     }
 
     /// What an id that was settled before has to be answered with.
-    fn replay(&self, id: &str, operation: &str, call: &Call) -> Option<Expected> {
+    fn replay(&self, id: &str, order: &Order) -> Option<Expected> {
+        let call = Call::One(Box::new(order.clone()));
+        self.replay_call(id, order.operation(), &call)
+    }
+
+    fn replay_call(&self, id: &str, operation: &str, call: &Call) -> Option<Expected> {
         Some(match self.outcomes.get(id)? {
             Outcome::Made(earlier, made) if earlier == call => {
                 let made = made.iter().map(|made| self.as_now(made)).collect();
@@ -119,7 +124,9 @@ impl Reference {
         match made {
             Made::Transaction(transaction) => Made::Transaction(transaction.clone()),
             Made::Hold(one) => Made::Hold(hold(one)),
-            Made::Capture(one, transaction) => Made::Capture(hold(one), transaction.clone()),
+            Made::Capture(one, transaction) => {
+                Made::Capture(Box::new(hold(one)), transaction.clone())
+            }
         }
     }
 
@@ -168,7 +175,7 @@ impl Reference {
         let expected = match malformed.into_iter().find(|against| !against.is_empty()) {
             Some(against) => Some(Expected { made: Err(against), is_replay: false }),
             None if request.validate_only => None,
-            None => self.replay(&id, "execute-batch", &call),
+            None => self.replay_call(&id, "execute-batch", &call),
         };
         let touched = orders.iter().flat_map(|order| self.touched(order)).collect();
         if let Some(expected) = expected {

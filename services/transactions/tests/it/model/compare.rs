@@ -86,7 +86,9 @@ fn known(made: &Made, exactness: &Exactness) -> Made {
     match made {
         Made::Transaction(transaction) => Made::Transaction(own(transaction, shared)),
         Made::Hold(one) => Made::Hold(hold(one)),
-        Made::Capture(one, transaction) => Made::Capture(hold(one), own(transaction, shared)),
+        Made::Capture(one, transaction) => {
+            Made::Capture(Box::new(hold(one)), Box::new(own(transaction, shared)))
+        }
     }
 }
 

@@ -1,7 +1,6 @@
-//! Many callers of two replicas at once, each over accounts of its own and houses that all share.
-//! A house has no bound, so what one caller gets never depends on the others.
+//! Many callers of two replicas at once, each over accounts of its own and houses that all callers of
+//! a tenant share. A house has no bound, so what one caller gets never depends on the others.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -17,19 +16,23 @@ use super::reference::Reference;
 use super::rng::Rng;
 use super::service::{account, ask, hold};
 use super::time::HOUR;
-use super::world::{Caller, World};
+use super::world::{Caller, Site, World};
 use super::{scale, seed};
-use crate::books::assert_books;
-use crate::setup::{Client, Ledger};
+use crate::books::{assert_books_of, owner};
+use crate::setup::Client;
 
-const CALLERS: u64 = 10;
+const CALLERS: usize = 10;
+const TENANTS: usize = 2;
 /// Calls of each caller between two changes of the time.
 const STEPS: usize = 20;
 const ROUNDS: usize = 10;
 
 /// One caller with its ways to both replicas.
 struct Worker {
+    /// The index of its tenant.
+    site: usize,
     caller: Caller,
+    exactness: Exactness,
     rng: Rng,
     clients: [Client; 2],
 }
@@ -38,63 +41,75 @@ struct Worker {
 async fn callers_of_two_replicas_get_what_each_would_get_alone() {
     let seed = seed();
     // Expired holds are recorded by whoever comes first: the next posting, or the background.
-    let mut world = World::start("0.02").await;
+    let mut world = World::start(TENANTS, &["--expiry-interval", "0.02"]).await;
     let replica = world.ledger.replica().await;
-    let houses: BTreeSet<String> = world.houses.iter().map(|house| house.name.clone()).collect();
-    let exactness = Exactness::Shared(houses);
     let mut workers = Vec::new();
     for index in 0..CALLERS {
-        let own_seed = seed.wrapping_add(index);
-        workers.push(Worker {
-            caller: world.caller(own_seed, &format!("caller{index}"), false).await,
-            rng: Rng::new(!own_seed),
-            clients: [client(&world.ledger, &world.ledger.server), client(&world.ledger, &replica)],
-        });
+        workers.push(Worker::new(&world, &replica, seed, index).await);
     }
     let mut rng = Rng::new(seed ^ 1);
     for _ in 0..ROUNDS * scale() {
         let mut tasks = JoinSet::new();
         for mut worker in workers.drain(..) {
-            let exactness = exactness.clone();
             tasks.spawn(async move {
-                worker.run(seed, &exactness).await;
+                worker.run(seed).await;
                 worker
             });
         }
         workers = tasks.join_all().await;
         world.pass(&mut rng);
-        workers.iter_mut().for_each(|worker| worker.caller.reference.set_now(world.now));
+        for worker in &mut workers {
+            worker.caller.reference.set_now(world.now);
+        }
     }
-    let mut client = world.ledger.client();
     world.pass_by(60 * HOUR);
-    until_expired(&world).await;
-    for worker in &mut workers {
-        let reference = &mut worker.caller.reference;
-        reference.set_now(world.now);
-        let all = reference.accounts.iter().map(|(name, _)| name.clone()).collect();
-        reference.settle(&all);
-        reference.keep();
-        compare_own(&mut client, &worker.caller, seed).await;
+    for (index, site) in world.sites.iter().enumerate() {
+        until_expired(&world, site).await;
+        let mut client = world.ledger.client_of(site.tenant, &["*"]);
+        for worker in workers.iter_mut().filter(|worker| worker.site == index) {
+            let reference = &mut worker.caller.reference;
+            reference.set_now(world.now);
+            let all = reference.accounts.iter().map(|(name, _)| name.clone()).collect();
+            reference.settle(&all);
+            reference.keep();
+            compare_own(&mut client, &worker.caller, seed).await;
+        }
+        for house in &site.houses {
+            let own = workers.iter().filter(|worker| worker.site == index);
+            let references = own.map(|worker| &worker.caller.reference);
+            let found = account(&mut client, &house.name).await;
+            assert_eq!(sums(references, &house.name), of_balance(&found), "seed {seed}, a house");
+        }
+        assert_books_of(&world.ledger, site.tenant);
     }
-    for house in &world.houses {
-        let references = workers.iter().map(|worker| &worker.caller.reference);
-        let found = account(&mut client, &house.name).await;
-        assert_eq!(sums(references, &house.name), of_balance(&found), "seed {seed}, a house");
-    }
-    assert_books(&world.ledger);
-}
-
-fn client(ledger: &Ledger, server: &Running) -> Client {
-    ledger.client_at(server, ledger.tenant, &["*"])
 }
 
 impl Worker {
-    async fn run(&mut self, seed: u64, exactness: &Exactness) {
+    /// A caller of one of the tenants. Callers of several have the same ids, which do not meet.
+    async fn new(world: &World, replica: &Running, seed: u64, index: usize) -> Self {
+        let (site, prefix) = (index % TENANTS, format!("caller{}", index / TENANTS));
+        let tenant = world.sites[site].tenant;
+        let seed = seed.wrapping_add(u64::try_from(index).unwrap());
+        let (ledger, rights) = (&world.ledger, &["*"][..]);
+        let houses = world.sites[site].houses.iter().map(|house| house.name.clone());
+        Self {
+            site,
+            caller: world.caller(&world.sites[site], seed, &prefix, false).await,
+            exactness: Exactness::Shared(houses.collect()),
+            rng: Rng::new(!seed),
+            clients: [
+                ledger.client_at(&ledger.server, tenant, rights),
+                ledger.client_at(replica, tenant, rights),
+            ],
+        }
+    }
+
+    async fn run(&mut self, seed: u64) {
         let Caller { generator, reference, .. } = &mut self.caller;
         for _ in 0..STEPS {
             let call = generator.next(reference);
             let answer = ask(&mut self.clients[self.rng.below(2)], &call).await;
-            if let Err(wrong) = reference.check(&call, &answer, exactness) {
+            if let Err(wrong) = reference.check(&call, &answer, &self.exactness) {
                 let (call, answer) = (describe::call(&call), describe::answer(&answer));
                 panic!("seed {seed}\n{call}\nis answered\n{answer}\n{wrong}");
             }
@@ -104,7 +119,7 @@ impl Worker {
 }
 
 /// Waits until somebody has recorded all that has expired.
-async fn until_expired(world: &World) {
+async fn until_expired(world: &World, site: &Site) {
     #[derive(QueryableByName)]
     struct Due {
         #[diesel(sql_type = BigInt)]
@@ -115,7 +130,7 @@ async fn until_expired(world: &World) {
             let sql = "SELECT count(*) AS count FROM holds WHERE state = 1 AND expire_time <= $1";
             diesel::sql_query(sql)
                 .bind::<Timestamptz, _>(Timestamp::from_micros(world.now))
-                .get_result(&mut crate::books::owner(&world.ledger))
+                .get_result(&mut owner(&world.ledger, site.tenant))
                 .unwrap()
         });
         if due.count == 0 {

@@ -82,7 +82,8 @@ impl Reference {
             }
             Order::Hold(request) => self.create_hold(name, request).map(Made::Hold),
             Order::Capture(request) => {
-                self.capture(name, request).map(|(hold, posted)| Made::Capture(hold, posted))
+                let captured = self.capture(name, request);
+                captured.map(|(hold, posted)| Made::Capture(Box::new(hold), Box::new(posted)))
             }
             Order::Release(request) => self.release_hold(request).map(Made::Hold),
             Order::Extend(request) => self.extend_hold(request).map(Made::Hold),

@@ -47,7 +47,8 @@ pub(super) fn made(made: &Made) -> String {
         Made::Transaction(transaction) => format!("transaction{}", message(transaction)),
         Made::Hold(hold) => format!("hold{}", message(hold)),
         Made::Capture(hold, transaction) => {
-            format!("hold{}\n  by transaction{}", message(hold), message(transaction))
+            let (hold, transaction) = (message(&**hold), message(&**transaction));
+            format!("hold{hold}\n  by transaction{transaction}")
         }
     }
 }

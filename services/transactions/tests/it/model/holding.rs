@@ -60,8 +60,14 @@ impl Hold {
             transaction: transaction.to_owned(),
             expire_time: self.expires.map(wire_time),
             record_time: Some(wire_time(time)),
+            force: None,
         };
         self.events.push(event);
+    }
+
+    /// Says that what has just happened was done against rules.
+    pub(super) fn forced(&mut self, force: Option<wire::Force>) {
+        self.events.last_mut().unwrap().force = force;
     }
 
     /// The hold as it has to be answered, without its events.
@@ -137,9 +143,9 @@ impl Reference {
         against.extend(self.claim(name, !request.hold_id.is_empty(), &asked.external_ids));
         let units = known(Some(&amount));
         let kind = if asked.r#type.is_empty() { "HOLD" } else { &asked.r#type };
-        let held = self.hold_back(&asked.account, &amount, kind, 1, asked.force.as_ref());
-        let (time, lent) = match held {
-            Ok(held) if against.is_empty() => held,
+        let kept = self.hold_back(&asked.account, &amount, kind, 1, asked.force.as_ref());
+        let (time, lent) = match kept {
+            Ok(kept) if against.is_empty() => kept,
             Ok(_) => return Err(against),
             Err(more) => return Err([against, more].concat()),
         };
@@ -157,6 +163,7 @@ impl Reference {
             lent,
         };
         hold.happened(Type::Created, units, time, "");
+        hold.forced(hold.asked.force.clone());
         self.watch(name);
         Ok(self.put_hold(hold))
     }
@@ -221,6 +228,7 @@ impl Reference {
         hold.amount += units;
         hold.remaining += units;
         hold.happened(Type::Increased, units, time, "");
+        hold.forced(request.force.clone());
         Ok(self.put_hold(hold))
     }
 

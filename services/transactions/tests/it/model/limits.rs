@@ -36,7 +36,7 @@ pub(super) struct Weight<'a> {
 }
 
 /// The list in which a limit counts; none for single transactions.
-fn list(account: &Account, source: &str, limit: &wire::Limit) -> Option<String> {
+pub(super) fn list(account: &Account, source: &str, limit: &wire::Limit) -> Option<String> {
     let customer = &account.registered.customer;
     let holder = match limit.scope() {
         Scope::Customer if !customer.is_empty() => customer,
@@ -95,7 +95,7 @@ impl Reference {
         (against, lent)
     }
 
-    fn used(&self, list: &str, limit: &wire::Limit) -> (i128, i64) {
+    pub(super) fn used(&self, list: &str, limit: &wire::Limit) -> (i128, i64) {
         let all = self.counts.get(list).map_or(&[][..], Vec::as_slice);
         let is_inside = window(limit, self.now);
         let inside = all.iter().filter(|one| is_inside(one.time));
@@ -108,12 +108,12 @@ impl Reference {
         let lists: std::collections::BTreeSet<&String> = lent.iter().map(|one| &one.list).collect();
         for list in lists {
             let mut all = self.counts.get(list).cloned().unwrap_or_default();
-            let mut left = amount;
+            let mut rest = amount;
             for one in lent.iter().rev().filter(|one| one.list == *list) {
                 let counted = &mut all[one.place];
-                let part = left.min(counted.amount);
+                let part = rest.min(counted.amount);
                 counted.amount -= part;
-                left -= part;
+                rest -= part;
                 if with_count {
                     counted.count = 0;
                 }

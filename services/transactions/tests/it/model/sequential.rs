@@ -1,8 +1,9 @@
 //! One caller, whose every answer is known to the last figure.
 
 use super::compare::{Exactness, Wrong};
+use super::explain::sorted;
 use super::rng::Rng;
-use super::service::{account, ask, hold};
+use super::service::{account, ask, explanation, hold};
 use super::tally::Tally;
 use super::world::{Caller, World};
 use super::{describe, scale, seed};
@@ -17,8 +18,8 @@ const ROUND: usize = 100;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_the_one_that_the_reference_expects() {
     let seed = seed();
-    let mut world = World::start("3600").await;
-    let mut caller = world.caller(seed, "one", true).await;
+    let mut world = World::start(1, &["--expiry-interval", "3600"]).await;
+    let mut caller = world.caller(&world.sites[0], seed, "one", true).await;
     let mut rng = Rng::new(seed ^ 1);
     let mut client = world.ledger.client();
     let mut tally = Tally::default();
@@ -42,31 +43,35 @@ async fn every_answer_is_the_one_that_the_reference_expects() {
         caller.generator.learn(&call, &answer);
         tally.note(&call, &answer);
         if step % ROUND == 0 {
-            let compared = compare_all(&mut client, &caller).await;
+            let compared = compare_all(&mut client, &mut caller).await;
             compared.unwrap_or_else(|wrong| panic!("seed {seed}, step {step}\n{wrong}"));
         }
     }
     assert_books(&world.ledger);
-    println!("TALLY {tally:?}");
     tally.assert_wide();
 }
 
 /// Compares all accounts, and the holds that are open or were not long ago.
-async fn compare_all(client: &mut Client, caller: &Caller) -> Result<(), Wrong> {
-    let reference = &caller.reference;
-    for (name, _) in reference.accounts.iter() {
-        let (expected, found) = (reference.account_view(name), account(client, name).await);
-        if expected != found {
-            return Err(format!("expected {}\nfound {}", message(&expected), message(&found)));
-        }
+async fn compare_all(client: &mut Client, caller: &mut Caller) -> Result<(), Wrong> {
+    let reference = &mut caller.reference;
+    let names: Vec<String> = reference.accounts.iter().map(|(name, _)| name.clone()).collect();
+    for name in &names {
+        same(&reference.account_view(name), &account(client, name).await)?;
+        let mut found = explanation(client, name).await;
+        found.holds = sorted(found.holds);
+        same(&reference.explanation(name), &found)?;
     }
     for one in reference.recent_holds() {
         let mut expected = one.view(reference.now);
         expected.events.clone_from(&one.events);
-        let found = hold(client, &one.name).await;
-        if expected != found {
-            return Err(format!("expected {}\nfound {}", message(&expected), message(&found)));
-        }
+        same(&expected, &hold(client, &one.name).await)?;
     }
     Ok(())
+}
+
+fn same<M: prost::Message + PartialEq>(expected: &M, found: &M) -> Result<(), Wrong> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(format!("expected {}\nfound {}", message(expected), message(found))),
+    }
 }

@@ -9,7 +9,7 @@ use crate::setup::Client;
 pub(super) async fn ask(client: &mut Client, call: &Call) -> Answer {
     let account = Reply::Account;
     match call.clone() {
-        Call::One(order) => one(client, order).await,
+        Call::One(order) => one(client, *order).await,
         Call::Batch(request) => {
             let answer = client.transactions.execute_batch(request).await;
             Answer::of(answer, |batch| Reply::Batch(batch.results.into_iter().map(item).collect()))
@@ -59,4 +59,13 @@ pub(super) async fn account(client: &mut Client, name: &str) -> wire::LedgerAcco
 pub(super) async fn hold(client: &mut Client, name: &str) -> wire::Hold {
     let request = wire::GetHoldRequest { name: name.to_owned() };
     client.holds.get_hold(request).await.unwrap().into_inner()
+}
+
+/// What a balance is made of, without holds that keep nothing back.
+pub(super) async fn explanation(client: &mut Client, name: &str) -> wire::BalanceExplanation {
+    let request = wire::ExplainBalanceRequest { account: name.to_owned() };
+    let mut found = client.balances.explain_balance(request).await.unwrap().into_inner();
+    let is_zero = |hold: &wire::HeldAmount| super::money::known(hold.remaining.as_ref()) == 0;
+    found.holds.retain(|hold| !is_zero(hold));
+    found
 }

@@ -1,5 +1,6 @@
 //! A ledger with accounts, and the reference of each caller.
 
+use shared::ids::TenantId;
 use shared::testing::{Bearer, MockClock};
 use shared::time::Timestamp;
 use shared::token::Claims;
@@ -26,6 +27,12 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) clock: MockClock,
     pub(super) now: i64,
+    pub(super) sites: Vec<Site>,
+}
+
+/// A tenant.
+pub(super) struct Site {
+    pub(super) tenant: TenantId,
     /// The accounts without a bound.
     pub(super) houses: Vec<wire::LedgerAccount>,
 }
@@ -39,29 +46,47 @@ pub(super) struct Caller {
 }
 
 impl World {
-    pub(super) async fn start(expiry_interval: &str) -> Self {
+    /// A ledger with so many tenants.
+    pub(super) async fn start(tenants: usize, arguments: &[&str]) -> Self {
         let clock = MockClock::at(Timestamp::from_micros(BEGIN));
-        let arguments = ["--expiry-interval", expiry_interval];
-        let ledger = Ledger::start_at(clock.clock(), &arguments).await;
-        for (code, decimals) in [("TOKEN", 8), ("POINTS", 0)] {
-            register_currency(&ledger, code, decimals).await;
+        let ledger = Ledger::start_at(clock.clock(), arguments).await;
+        let mut sites = Vec::new();
+        for index in 0..tenants {
+            let tenant = match index {
+                0 => ledger.tenant,
+                _ => tokio::task::block_in_place(|| ledger.database.tenant()),
+            };
+            for (code, decimals) in [("TOKEN", 8), ("POINTS", 0)] {
+                register_currency(&ledger, tenant, code, decimals).await;
+            }
+            let mut client = ledger.client_of(tenant, &["*"]);
+            let mut houses = Vec::new();
+            for (currency, class) in CURRENCIES.into_iter().zip([Liability, Asset, Equity]) {
+                let bound = Some(Bound::Unbounded(true));
+                houses.push(register(&mut client, currency, class, bound, "").await);
+            }
+            sites.push(Site { tenant, houses });
         }
-        let mut client = ledger.client();
-        let mut houses = Vec::new();
-        for (currency, class) in CURRENCIES.into_iter().zip([Liability, Asset, Equity]) {
-            let overdraft = Bound::Unbounded(true);
-            houses.push(register(&mut client, currency, class, Some(overdraft), "").await);
-        }
-        Self { ledger, clock, now: BEGIN, houses }
+        Self { ledger, clock, now: BEGIN, sites }
     }
 
     /// A caller with accounts of its own.
-    pub(super) async fn caller(&self, seed: u64, prefix: &str, is_alone: bool) -> Caller {
+    pub(super) async fn caller(
+        &self,
+        site: &Site,
+        seed: u64,
+        prefix: &str,
+        is_alone: bool,
+    ) -> Caller {
         let mut rng = Rng::new(seed);
-        let mut client = self.ledger.client();
+        let mut client = self.ledger.client_of(site.tenant, &["*"]);
         let mut reference = Reference::default();
         reference.set_now(self.now);
-        let customers: Vec<String> = (0..3).map(|_| format!("customers/{}", rng.uuid())).collect();
+        // What a hold of one account has counted is given back when its expiry is recorded, and
+        // that is certain for others of its customer only where nobody else records it.
+        let customers = if is_alone { 3 } else { OWN };
+        let customers: Vec<String> =
+            (0..customers).map(|_| format!("customers/{}", rng.uuid())).collect();
         let mut own = Vec::new();
         for index in 0..OWN {
             let currency = CURRENCIES[index % 3];
@@ -77,7 +102,11 @@ impl World {
                 3 => Some(Bound::Limit(money(i128::from(rng.between(0, 400)), currency))),
                 _ => Some(Bound::Unbounded(index % 2 == 0)),
             };
-            let customer = if rng.percent(70) { rng.pick(&customers).as_str() } else { "" };
+            let customer = match is_alone {
+                true if rng.percent(70) => rng.pick(&customers).as_str(),
+                true => "",
+                false => &customers[index],
+            };
             own.push(register(&mut client, currency, class, bound, customer).await);
         }
         let mut giants = Vec::new();
@@ -85,14 +114,14 @@ impl World {
             let bound = Some(Bound::Unbounded(true));
             giants.push(register(&mut client, "POINTS", Liability, bound, "").await);
         }
-        for account in own.iter().chain(&self.houses).chain(&giants) {
+        for account in own.iter().chain(&site.houses).chain(&giants) {
             reference.accounts.put(&account.name, Account::registered(account.clone()));
         }
         reference.keep();
         let names = |accounts: &[wire::LedgerAccount]| {
             accounts.iter().map(|account| account.name.clone()).collect::<Vec<_>>()
         };
-        let (own, houses, giants) = (names(&own), names(&self.houses), names(&giants));
+        let (own, houses, giants) = (names(&own), names(&site.houses), names(&giants));
         let generator = Generator::new(rng, prefix, own.clone(), houses, giants, is_alone);
         Caller { generator, reference, own }
     }
@@ -113,8 +142,8 @@ impl World {
     }
 }
 
-async fn register_currency(ledger: &Ledger, code: &str, decimals: i32) {
-    let claims = Claims { exp: 4_000_000_000, ..ledger.issuer.claims(ledger.tenant, &["*"]) };
+async fn register_currency(ledger: &Ledger, tenant: TenantId, code: &str, decimals: i32) {
+    let claims = Claims { exp: 4_000_000_000, ..ledger.issuer.claims(tenant, &["*"]) };
     let bearer = Bearer::new(&format!("Bearer {}", ledger.issuer.sign(&claims)));
     let api = InterceptedService::new(ledger.server.channel(), bearer);
     let currency = wire::Currency { code: code.to_owned(), decimals, ..wire::Currency::default() };

@@ -37,7 +37,9 @@ impl Generator {
         // One that is only validated may or may not see those that stand beside it.
         orders.retain(|order| !order.is_dry());
         if is_whole {
-            orders.iter_mut().for_each(|order| order.set_request_id(""));
+            for order in &mut orders {
+                order.set_request_id("");
+            }
         }
         request.items = orders.into_iter().filter_map(Order::item).collect();
         if request.items.is_empty() {
@@ -98,7 +100,7 @@ impl Generator {
             return None;
         }
         match self.rng.pick(&self.history) {
-            Call::One(order) if !order.is_dry() => Some(order.clone()),
+            Call::One(order) if !order.is_dry() => Some(*order.clone()),
             _ => None,
         }
     }

@@ -51,7 +51,7 @@ impl Generator {
                 _ => name,
             },
             controls: Some(controls),
-            validate_only: false,
+            validate_only: self.rng.percent(5),
             request_id: self.request_id(),
         }
     }
@@ -118,7 +118,7 @@ impl Generator {
         Call::Close(wire::CloseLedgerAccountRequest {
             name,
             request_id: self.request_id(),
-            validate_only: false,
+            validate_only: self.rng.percent(20),
         })
     }
 }

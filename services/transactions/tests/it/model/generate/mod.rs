@@ -62,7 +62,7 @@ impl Generator {
     /// The next call.
     pub(super) fn next(&mut self, reference: &Reference) -> Call {
         let call = match self.rng.weighted(&[74, 9, 5, 1, 2, 9]) {
-            0 => Call::One(self.order(reference)),
+            0 => Call::One(Box::new(self.order(reference))),
             1 => Call::Batch(self.batch(reference)),
             2 => Call::Controls(self.controls(reference)),
             3 => self.close(reference),
@@ -98,9 +98,7 @@ impl Generator {
 
     fn learn_one(&mut self, made: &Made) {
         match made {
-            Made::Transaction(transaction) | Made::Capture(_, transaction) => {
-                self.posted.push(transaction.name.clone());
-            }
+            Made::Transaction(_) | Made::Capture(..) => self.posted.push(made.name().to_owned()),
             Made::Hold(hold) => self.held.push(hold.name.clone()),
         }
     }
@@ -125,7 +123,7 @@ impl Generator {
     /// An earlier call again, or another one under its id.
     fn repeat(&mut self, reference: &Reference) -> Call {
         if self.history.is_empty() {
-            return Call::One(self.order(reference));
+            return Call::One(Box::new(self.order(reference)));
         }
         let earlier = self.rng.pick(&self.history).clone();
         let Call::One(earlier_order) = &earlier else { return earlier };
@@ -134,7 +132,7 @@ impl Generator {
         }
         let mut order = self.order(reference);
         order.set_request_id(earlier_order.request_id());
-        Call::One(order)
+        Call::One(Box::new(order))
     }
 
     fn outcome(&mut self) -> GetOutcomeRequest {
@@ -204,10 +202,10 @@ impl Generator {
         if amount.contains('.') && self.rng.percent(20) {
             amount = amount.trim_end_matches('0').trim_end_matches('.').to_owned();
         }
-        if self.rng.below(300) == 0 {
-            amount = "0".to_owned();
-        } else if self.rng.below(300) == 0 {
-            amount = "0.000000001".to_owned();
+        match self.rng.below(300) {
+            0 => "0".clone_into(&mut amount),
+            1 => "0.000000001".clone_into(&mut amount),
+            _ => {}
         }
         Money { currency: currency.to_owned(), amount }
     }
