@@ -1,4 +1,5 @@
-//! What a commit did, for the sequencer, which gives every change its position once it is committed.
+//! What a commit did, for the sequencer, which gives every change its position once it is
+//! committed.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text, Timestamptz, Uuid};

@@ -16,7 +16,8 @@ pub struct Commitment {
 }
 
 impl Commitment {
-    /// A new commitment. `name` says what the text is, so that one text cannot be taken for another.
+    /// A new commitment. `name` says what the text is, so that one text cannot be taken for
+    /// another.
     pub fn new(name: &str, text: &str) -> Self {
         let salt: [u8; SALT_LENGTH] = rand::random();
         Self { value: value(&salt, name, text), salt: salt.to_vec() }

@@ -1,5 +1,5 @@
-//! Records the expiry of holds on accounts where nothing else happens. Nobody's balance waits for it:
-//! every posting and every read looks at the clock itself.
+//! Records the expiry of holds on accounts where nothing else happens. Nobody's balance waits for
+//! it: every posting and every read looks at the clock itself.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

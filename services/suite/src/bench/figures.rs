@@ -42,7 +42,8 @@ pub(super) struct Figures {
     pub(super) ratio_bare: Option<f64>,
     /// The median time to that of one pgbench client on the same rows.
     pub(super) ratio_p50: Option<f64>,
-    /// Throughput to that of the same load without several tenants, replicas, a hot account or bulk.
+    /// Throughput to that of the same load without several tenants, replicas, a hot account or
+    /// bulk.
     pub(super) ratio_plain: Option<f64>,
     /// The 99th percentile to that of the same load without bulk.
     pub(super) ratio_p99: Option<f64>,

@@ -8,9 +8,14 @@ use shared::config::seconds;
 use super::case::{Case, Work};
 use crate::error::Error;
 
-/// Seconds of each measurement, alone and as one of many.
+/// Seconds of each measurement: alone, as one of many, and in books so large that what follows a
+/// checkpoint takes a while.
 const SECONDS: Duration = Duration::from_secs(10);
 const SECONDS_OF_MANY: Duration = Duration::from_secs(5);
+const SECONDS_OF_SIZES: Duration = Duration::from_secs(20);
+/// Seconds of reads, and before them, at most: one caller alone finds out soon.
+const SECONDS_OF_READS: Duration = Duration::from_secs(3);
+const WARM_UP_OF_READS: Duration = Duration::from_secs(1);
 /// Callers where nothing else is said.
 const CALLERS: usize = 256;
 /// Transfers in one call at most, as the contract has it.
@@ -48,7 +53,7 @@ pub(crate) struct Arguments {
     /// HTTP/2 connections; one for each 32 callers, and at most 16, where it is absent
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
-    /// Seconds of each measurement; 10, or 5 where there are many
+    /// Seconds of each measurement; 10, or 5 with --all, or 20 with --sizes; 3 at most for lists
     #[arg(long, value_name = "N", value_parser = seconds)]
     seconds: Option<Duration>,
     /// Seconds of load before each measurement
@@ -137,8 +142,19 @@ impl Arguments {
 
     /// How long each measurement takes.
     pub(super) fn length(&self) -> Duration {
-        let many = self.all || self.lists || self.sizes;
-        self.seconds.unwrap_or(if many { SECONDS_OF_MANY } else { SECONDS })
+        self.seconds.unwrap_or(match (self.all, self.sizes) {
+            (true, _) => SECONDS_OF_MANY,
+            (_, true) => SECONDS_OF_SIZES,
+            _ => SECONDS,
+        })
+    }
+
+    /// How long a load warms up, and how long it is measured.
+    pub(super) fn times(&self, work: Work) -> (Duration, Duration) {
+        match work {
+            Work::Transfers | Work::Holds => (self.warm_up, self.length()),
+            _ => (self.warm_up.min(WARM_UP_OF_READS), self.length().min(SECONDS_OF_READS)),
+        }
     }
 
     /// The books: small ones and large ones, or one of the size that was asked for.

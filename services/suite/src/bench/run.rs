@@ -26,7 +26,7 @@ const OPEN_LOOP: f64 = 0.7;
 /// Calls of an open loop that are under way at once, at most; others are late.
 const OPEN_CALLERS: usize = 1_024;
 /// What filling the books is expected to achieve a second, and bulk transfers, for the bar.
-const FILL_RATE: u64 = 20_000;
+const FILL_RATE: u64 = 15_000;
 const BULK_RATE: u64 = 10_000;
 
 /// What measures.
@@ -44,8 +44,9 @@ pub(super) struct Bench<'a> {
 /// How long everything takes.
 pub(super) fn planned(arguments: &Arguments) -> Duration {
     let cases = arguments.cases();
-    let open_loop = if arguments.all { planned_case(arguments, 0) } else { Duration::ZERO };
-    let service: Duration = cases.iter().map(|case| planned_case(arguments, case.bulk)).sum();
+    let open_loop = planned_case(arguments, &Case::unary(OPEN_CALLERS));
+    let open_loop = if arguments.all { open_loop } else { Duration::ZERO };
+    let service: Duration = cases.iter().map(|case| planned_case(arguments, case)).sum();
     let floors = if arguments.has_floors() { floors(&cases).len() } else { 0 };
     let trials = if arguments.clients.is_some() { 0 } else { floors * CLIENTS.len() };
     // Those that are not hot are measured with one client too.
@@ -59,12 +60,13 @@ pub(super) fn planned(arguments: &Arguments) -> Duration {
 }
 
 /// How long one measurement of the service takes.
-fn planned_case(arguments: &Arguments, bulk: u64) -> Duration {
-    let length = match bulk {
-        0 => arguments.length(),
+fn planned_case(arguments: &Arguments, case: &Case) -> Duration {
+    let (warm_up, length) = arguments.times(case.work);
+    let length = match case.bulk {
+        0 => length,
         transfers => Duration::from_secs(transfers / BULK_RATE),
     };
-    length + arguments.warm_up + AROUND
+    warm_up + length + AROUND
 }
 
 fn times(duration: Duration, times: usize) -> Duration {
@@ -201,7 +203,7 @@ impl Bench<'_> {
         let line = format!("round {round} of {}: {}{books}", self.arguments.rounds, case.title());
         self.meter.say(&line);
         let told = |done| self.meter.update(&format!("{line}, {} done", grouped(done)));
-        let planned = planned_case(self.arguments, case.bulk);
+        let planned = planned_case(self.arguments, case);
         self.meter.step(planned, self.sample(case, &told)).await
     }
 

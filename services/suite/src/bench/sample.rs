@@ -88,6 +88,7 @@ impl Bench<'_> {
             (_, 1) => &self.books.one.1,
             _ => &self.books.many,
         };
+        let (warm_up, length) = self.arguments.times(case.work);
         Plan {
             addresses: services.iter().map(|service| service.address).collect(),
             connections: case.connections.max(services.len()),
@@ -98,9 +99,9 @@ impl Bench<'_> {
             books: books.clone(),
             hot: case.hot,
             rate: case.rate,
-            warm_up: self.arguments.warm_up.as_secs_f64(),
+            warm_up: warm_up.as_secs_f64(),
             length: match case.bulk {
-                0 => Length::Seconds(self.arguments.length().as_secs_f64()),
+                0 => Length::Seconds(length.as_secs_f64()),
                 transfers => Length::Bulk(transfers),
             },
         }

@@ -156,17 +156,27 @@ pub(super) fn sizes(loads: &[Figures]) -> String {
     let mut text = HEAD.to_owned();
     let (below, above): (Vec<&Figures>, Vec<_>) = loads.iter().partition(|l| l.books == small);
     for load in above {
-        let before = below.iter().find(|other| other.case == load.case);
+        let before = below.iter().find(|other| other.case == load.case).copied();
+        let both = |shown: Shown| {
+            let shown = [Some(load), before].into_iter().flatten().filter_map(shown);
+            shown.collect::<Vec<_>>().join(", in the small books ")
+        };
+        // Writing to a String cannot fail.
         let _ = match load.case.work.title() {
             None => {
                 let ratio = times(load.ratio_smaller).unwrap_or_else(|| "-".to_owned());
                 let (large, small) = (name(large), name(small));
-                writeln!(text, "| {large}, x the rate of {small} | {ratio} | 0.8 | 0.95 |")
+                let wal =
+                    both(|load| Some(format!("{} bytes", whole(load.wal_bytes_per_transfer))));
+                writeln!(
+                    text,
+                    "| {large}, x the rate of {small} | {ratio} | 0.8 | 0.95 |\n\
+                     | write-ahead log for a transfer | {wal} | {REPORTED} |  |"
+                )
             }
             Some(title) => {
-                let pages = [Some(load), before.copied()].into_iter().flatten();
-                let pages = pages.map(|load| format!("{:.1} / {:.1} ms", load.p50_ms, load.p99_ms));
-                let pages = pages.collect::<Vec<_>>().join(", in the small books ");
+                let pages =
+                    both(|load| Some(format!("{:.1} / {:.1} ms", load.p50_ms, load.p99_ms)));
                 writeln!(text, "| {title}, p50 / p99 | {pages} | {REPORTED} |  |")
             }
         };
@@ -211,6 +221,6 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("| GetBalance, p50 / p99 | 0.0 / 0.0 ms, in the small"), "{table}");
-        assert_eq!(table.lines().count(), 4, "{table}");
+        assert_eq!(table.lines().count(), 5, "{table}");
     }
 }

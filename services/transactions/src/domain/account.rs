@@ -187,8 +187,8 @@ impl LedgerAccount {
         true
     }
 
-    /// Counts an amount on its day. What another day has to give up for it is for `day_totals`, as is
-    /// the amount itself where it is not of the latest day.
+    /// Counts an amount on its day. What another day has to give up for it is for `day_totals`, as
+    /// is the amount itself where it is not of the latest day.
     pub(crate) fn count_day(
         &mut self,
         booking: Day,

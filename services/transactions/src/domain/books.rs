@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::limit::{Calendar, Counted, Use};
 use super::{
-    AccountId, BatchId, DayTotal, EntryRef, Hold, HoldEvent, HoldId, LedgerAccount, Limit,
-    Original, OriginalEntry, Place, Refusal, TransactionId, Usage, UsageKey,
+    AccountId, BatchId, CustomerId, DayTotal, EntryRef, Hold, HoldEvent, HoldId, LedgerAccount,
+    Limit, Original, OriginalEntry, Place, Refusal, Scope, TransactionId, Usage, UsageKey, Window,
 };
 
 /// Where ids are unique.
@@ -46,11 +46,14 @@ pub(crate) struct Books {
     /// The transactions that orders are linked to.
     pub(crate) originals: BTreeMap<TransactionId, Original>,
     pub(crate) usages: BTreeMap<UsageKey, Usage>,
+    /// What limits have yet to get back for holds of other accounts, whose expiry nobody has recorded.
+    lapsed: Vec<Counted>,
     /// The chosen ids that are in use.
     pub(crate) taken: BTreeSet<(Collection, Uuid)>,
     /// The external ids that are in use, with their holders.
     pub(crate) external_ids: BTreeMap<ExternalId, Uuid>,
-    /// Transactions that a later order of the batch is linked to, whether or not they are there yet.
+    /// Transactions that a later order of the batch is linked to, whether or not they are there
+    /// yet.
     pub(crate) wanted: BTreeSet<TransactionId>,
     pub(crate) changed: Changed,
     calendar: OnceCell<Calendar>,
@@ -93,6 +96,7 @@ impl Books {
             holds: BTreeMap::new(),
             originals: BTreeMap::new(),
             usages: BTreeMap::new(),
+            lapsed: Vec::new(),
             taken: BTreeSet::new(),
             external_ids: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -308,9 +312,8 @@ impl Books {
         let mut counters: Vec<(UsageKey, &Limit)> = Vec::new();
         for (source, limit) in limits.filter(|(_, limit)| limit.counts(what.act, what.kind)) {
             let key = limit.key(source, account);
-            let used = key.as_ref().and_then(|key| self.usages.get(key));
-            let used = used.map(|usage| usage.used(limit.window, self.calendar()));
-            let exceeded = limit.check(source, account.currency, used.unwrap_or_default(), &what);
+            let used = key.as_ref().map(|key| self.used(key, limit.window)).unwrap_or_default();
+            let exceeded = limit.check(source, account.currency, used, &what);
             if let Some(limit) = exceeded.filter(|_| !overridden) {
                 return Err(Refusal::LimitExceeded { place, account: id, limit: Box::new(limit) });
             }
@@ -328,11 +331,48 @@ impl Books {
         Ok(counted)
     }
 
+    /// The amount and the count that are in the window of a limit now.
+    pub(crate) fn used(&self, key: &UsageKey, window: Window) -> (Units, i64) {
+        let Some(usage) = self.usages.get(key) else {
+            return (Units::ZERO, 0);
+        };
+        let mut lapsed = self.lapsed.iter().filter(|counted| counted.key == *key).peekable();
+        if lapsed.peek().is_none() {
+            return usage.used(window, self.calendar());
+        }
+        let mut usage = usage.clone();
+        for counted in lapsed {
+            usage.give_back(counted.begin, counted.amount, counted.count);
+        }
+        usage.used(window, self.calendar())
+    }
+
+    /// The customers of whom a limit counts all accounts together.
+    pub(crate) fn limited_customers(&self) -> BTreeSet<CustomerId> {
+        let is_limited = |account: &&LedgerAccount| {
+            let mut limits = account.controls.iter().flat_map(|controls| &controls.limits);
+            limits.any(|limit| limit.scope == Scope::Customer)
+        };
+        let limited = self.accounts.values().filter(is_limited);
+        limited.filter_map(|account| account.customer).collect()
+    }
+
+    /// Has limits count no more what holds of other accounts have counted that have expired.
+    pub(crate) fn lapse(&mut self, holds: BTreeMap<HoldId, Hold>) {
+        let others = holds.into_values().filter(|hold| !self.accounts.contains_key(&hold.account));
+        let lapsed = others.flat_map(|hold| {
+            let amount = hold.remaining;
+            hold.at(self.now).take_counted(amount)
+        });
+        let lapsed: Vec<Counted> = lapsed.collect();
+        self.lapsed = lapsed;
+    }
+
     /// Gives back to a limit what it has counted, where it still counts it.
-    pub(super) fn give_back(&mut self, counted: &Counted, amount: Units, count: i64) {
+    pub(super) fn give_back(&mut self, counted: &Counted) {
         if let Some(usage) = self.usages.get_mut(&counted.key) {
             self.undo.push(Undo::Usage(counted.key.clone(), Some(usage.clone())));
-            usage.give_back(counted.begin, amount, count);
+            usage.give_back(counted.begin, counted.amount, counted.count);
         }
     }
 }

@@ -54,8 +54,8 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// The table of what each effect is about: a hold and its capture are debits. Release and expiry
-    /// are about nothing, so they always pass.
+    /// The table of what each effect is about: a hold and its capture are debits. Release and
+    /// expiry are about nothing, so they always pass.
     pub(crate) fn is_about(self, act: Act) -> bool {
         match self {
             Self::All => true,

@@ -257,8 +257,8 @@ impl Books {
         }
     }
 
-    /// Gives limits back what they have counted for a part of a hold, the latest first; the count too
-    /// where nothing of it was captured.
+    /// Gives limits back what they have counted for a part of a hold, the latest first; the count
+    /// too where nothing of it was captured.
     fn give_back_counted(&mut self, hold: &mut Hold, amount: Units) {
         let ended = hold.state != HoldState::Open && hold.captured == Units::ZERO;
         let keys: BTreeSet<_> = hold.counted.iter().map(|counted| counted.key.clone()).collect();

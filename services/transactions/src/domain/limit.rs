@@ -41,8 +41,8 @@ impl Window {
         }
     }
 
-    /// The begin of the step that counts what happens at a time, and of the first step that is still
-    /// in the window. A rolling window keeps a step for as long as any of it is inside.
+    /// The begin of the step that counts what happens at a time, and of the first step that is
+    /// still in the window. A rolling window keeps a step for as long as any of it is inside.
     fn steps(self, calendar: &Calendar) -> (Timestamp, Timestamp) {
         match self {
             Self::Transaction => (calendar.now, calendar.now),

@@ -358,8 +358,8 @@ pub(super) fn in_currency_of(
     })
 }
 
-/// Why an account may not stand as it does now, where it may not: it is below its bound, and was not
-/// as far below before. The figures are those of before, and what is missing.
+/// Why an account may not stand as it does now, where it may not: it is below its bound, and was
+/// not as far below before. The figures are those of before, and what is missing.
 pub(super) fn exceeds(
     account: &LedgerAccount,
     before: &Before,

@@ -1,6 +1,6 @@
-//! One batch in one database transaction: lock the accounts and look for outcomes, decide in memory,
-//! write everything by set-based statements. The number of statements does not depend on the number
-//! of orders; plain postings take two.
+//! One batch in one database transaction: lock the accounts and look for outcomes, decide in
+//! memory, write everything by set-based statements. The number of statements does not depend on
+//! the number of orders; plain postings take two.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -83,9 +83,9 @@ fn post_tenant(
     Ok(answers)
 }
 
-/// Outcomes were looked for while the locks were waited for. What is decided now meets theirs when it
-/// is written, but a refusal that leaves its id free is not: the id may be that of what was waited
-/// for, whose repeat must not hear that its own condition does not hold any more.
+/// Outcomes were looked for while the locks were waited for. What is decided now meets theirs when
+/// it is written, but a refusal that leaves its id free is not: the id may be that of what was
+/// waited for, whose repeat must not hear that its own condition does not hold any more.
 fn check_open(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -171,9 +171,9 @@ impl Worker for Engine {
 }
 
 impl Engine {
-    /// Does a batch. Where it fails as a whole it is halved, so that what made it fail is left alone
-    /// with its failure. All halves share one deadline, or a row that somebody keeps locked would
-    /// hold up the lane once for each job that wants it.
+    /// Does a batch. Where it fails as a whole it is halved, so that what made it fail is left
+    /// alone with its failure. All halves share one deadline, or a row that somebody keeps locked
+    /// would hold up the lane once for each job that wants it.
     fn post(&mut self, jobs: &[Job], deadline: Deadline) -> Vec<Answer> {
         let scope = match one_tenant(jobs) {
             Some(tenant) => Scope::tenant(tenant, deadline),

@@ -29,8 +29,8 @@ pub(super) struct Opened {
     pub(super) has_outcomes: bool,
 }
 
-/// Opens the books for the jobs of one tenant. Plain postings cost one statement; each other kind of
-/// order its own, once for all of them.
+/// Opens the books for the jobs of one tenant. Plain postings cost one statement; each other kind
+/// of order its own, once for all of them.
 pub(super) fn open(
     conn: &mut PgConnection,
     jobs: &[&Job],
@@ -116,8 +116,8 @@ fn reversed_accounts(
     reversed.flat_map(|original| original.entries.iter().map(|entry| entry.account)).collect()
 }
 
-/// Adds the expired holds of the accounts that have some, and gives those accounts, each with when it
-/// has to look again.
+/// Adds the expired holds of the accounts that have some, and gives those accounts, each with when
+/// it has to look again.
 fn find_expired(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -1,5 +1,5 @@
-//! What a caller is told of a refusal: its reason, a sentence, and the figures that explain it. Paths
-//! of fields begin at what is posted or held; each method puts its own in front.
+//! What a caller is told of a refusal: its reason, a sentence, and the figures that explain it.
+//! Paths of fields begin at what is posted or held; each method puts its own in front.
 
 use shared::money::{Currency, Money, Units};
 use shared::problem::{Problem, Reason};

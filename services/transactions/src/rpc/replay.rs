@@ -14,8 +14,8 @@ use crate::domain::{BatchId, Hold, HoldId, Made, PostedTransaction, TransactionI
 use crate::error::Error;
 use crate::store::{hold_events, holds, transactions};
 
-/// Reads what a resource's name stands for: transactions as they were posted, holds as they are now.
-/// With `captures` a transaction comes with its hold.
+/// Reads what a resource's name stands for: transactions as they were posted, holds as they are
+/// now. With `captures` a transaction comes with its hold.
 pub(super) async fn replay(
     rpc: &Rpc,
     call: &Call,
@@ -63,8 +63,8 @@ fn made(
     }
 }
 
-/// What the items of a batch made, in their order. A transaction that captures a hold was an item of
-/// its own.
+/// What the items of a batch made, in their order. A transaction that captures a hold was an item
+/// of its own.
 fn batch(
     conn: &mut PgConnection,
     tenant: TenantId,

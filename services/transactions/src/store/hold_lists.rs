@@ -70,8 +70,8 @@ impl Candidate {
     }
 }
 
-// In all of these the limit is a query, so that the planner does not know it: it would else sort what
-// it takes for a few rows.
+// In all of these the limit is a query, so that the planner does not know it: it would else sort
+// what it takes for a few rows.
 
 const BY_TIME: &str = "\
     SELECT id, account_id, kind, state, expire_time, create_time FROM holds \
@@ -86,7 +86,8 @@ const BY_ACCOUNT: &str = "\
     ORDER BY account_id DESC, create_time DESC FETCH FIRST (SELECT $5) ROWS WITH TIES";
 
 /// Reads candidates behind a place in the order of the list, along one index whatever the filter:
-/// fewer than `limit` where there are no more, else as many and those that share the last one's time.
+/// fewer than `limit` where there are no more, else as many and those that share the last one's
+/// time.
 pub(crate) fn candidates(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -144,8 +145,8 @@ pub(crate) struct Held {
     pub(crate) expire_time: Option<Timestamp>,
 }
 
-/// Reads at most `limit` of an account's open holds that have not expired: those that expire first in
-/// front, those that never do behind them.
+/// Reads at most `limit` of an account's open holds that have not expired: those that expire first
+/// in front, those that never do behind them.
 pub(crate) fn held(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -153,7 +154,8 @@ pub(crate) fn held(
     now: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<Held>> {
-    // The state as the index has it: a bound value would say nothing of it to a plan for all values.
+    // The state as the index has it: a bound value would say nothing of it to a plan for all
+    // values.
     const READ: &str = "\
         SELECT * FROM ( \
             (SELECT id, kind, remaining, expire_time FROM holds \

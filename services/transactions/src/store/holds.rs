@@ -1,4 +1,5 @@
-//! `holds` and `hold_texts`: what is kept back. A hold is changed only by whoever has locked its account, so its own row needs no lock.
+//! `holds`: what is kept back. A hold is changed only by whoever has locked its
+//! account, so its own row needs no lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -74,9 +74,9 @@ impl Candidate {
     }
 }
 
-// What else the filter asks for is left out here: it would let Postgres walk along another index, or
-// along this one for long. The limit is a query, so that the planner does not know it: it would else
-// sort what it takes for a few rows.
+// What else the filter asks for is left out here: it would let Postgres walk along another index,
+// or along this one for long. The limit is a query, so that the planner does not know it: it would
+// else sort what it takes for a few rows.
 const BY_ID: &str = "\
     SELECT id, currency, class, gl_code, customer_id, parent_id, close_time, \
         octet_length(controls) AS controls_bytes FROM ledger_accounts \

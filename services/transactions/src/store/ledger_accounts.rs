@@ -192,8 +192,8 @@ pub(crate) fn select_now(
     Ok(accounts)
 }
 
-/// Has accounts that were read stand as they do at a time: holds that have expired keep nothing back,
-/// whether or not anybody has recorded that.
+/// Has accounts that were read stand as they do at a time: holds that have expired keep nothing
+/// back, whether or not anybody has recorded that.
 pub(crate) fn as_of<'a>(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -100,9 +100,9 @@ struct EntryRow {
     decimals: i16,
 }
 
-/// Reads what links have taken of entries; with `lock` nobody else takes of them until the end of the
-/// transaction. An entry that nothing was taken of gets its row first, or there were nothing to wait
-/// at.
+/// Reads what links have taken of entries; with `lock` nobody else takes of them until the end of
+/// the transaction. An entry that nothing was taken of gets its row first, or there were nothing to
+/// wait at.
 pub(crate) fn read_totals(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -253,10 +253,12 @@ pub(super) fn select_links(
     // A look-up for each, whatever the planner believes of the tables.
     const READ: &str = "\
         SELECT l.*, a.currency, a.decimals FROM unnest($2) AS n (id), \
-        LATERAL (SELECT transaction_id, link_index, type, to_transaction_id, to_entry_index, amount \
+        LATERAL (SELECT transaction_id, link_index, type, to_transaction_id, to_entry_index, \
+                amount \
             FROM links WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) l, \
         LATERAL (SELECT account_id FROM entries WHERE tenant_id = $1 \
-            AND transaction_id = l.to_transaction_id AND entry_index = l.to_entry_index LIMIT 1) e, \
+            AND transaction_id = l.to_transaction_id AND entry_index = l.to_entry_index \
+            LIMIT 1) e, \
         LATERAL (SELECT currency, decimals FROM ledger_accounts \
             WHERE tenant_id = $1 AND id = e.account_id LIMIT 1) a";
     let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());

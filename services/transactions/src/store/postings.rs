@@ -39,7 +39,8 @@ const BOOKS: &str = "\
     headers AS ( \
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
             booking_date, batch_id, batch_index, overrides, reverses, hold_id, group_id) \
-        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) AS n), \
+        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) \
+            AS n), \
     lines AS ( \
         INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
             direction, amount, currency, posted_after, available_after, version_after, \

@@ -118,8 +118,8 @@ impl<'a> Along<'a> {
     }
 }
 
-// In all of these the limit is a query, so that the planner does not know it: it would else sort what
-// it takes for a few rows.
+// In all of these the limit is a query, so that the planner does not know it: it would else sort
+// what it takes for a few rows.
 
 const BY_TIME: &str = "\
     SELECT id, kind, group_id, entry_count, record_time FROM transactions \

@@ -1,5 +1,5 @@
-//! A page reads what it needs, however much there is: with plans that were made while the tables were
-//! empty, on tables that were never analysed, and on analysed ones.
+//! A page reads what it needs, however much there is: with plans that were made while the tables
+//! were empty, on tables that were never analysed, and on analysed ones.
 
 use std::time::Duration;
 
@@ -257,7 +257,8 @@ async fn a_page_reads_what_it_needs_and_no_more() {
     end_sessions(&ledger).await;
     let with_old_plans = reads(&ledger) - begin;
     let rows = ask_each(&ledger, "tables that were never analysed").await;
-    // None of the plans is another one. Had one of them read a table, it would be half as much again.
+    // None of the plans is another one. Had one of them read a table, it would be half as much
+    // again.
     assert!(with_old_plans < rows + rows / 4, "{with_old_plans} rows, and {rows} with new plans");
     tokio::task::block_in_place(|| owner.batch_execute("ANALYZE").unwrap());
     ask_each(&ledger, "analysed tables").await;

@@ -134,8 +134,8 @@ async fn a_token_serves_its_own_list_only() {
     }
 }
 
-/// Transactions of every kind: some with several entries of an account, some of one time, in groups,
-/// with labels and with ids of the caller's own.
+/// Transactions of every kind: some with several entries of an account, some of one time, in
+/// groups, with labels and with ids of the caller's own.
 async fn many(client: &mut Client) -> (String, String, Vec<wire::Transaction>) {
     let (house, account) = client.funded("1000").await;
     let other = client.account(None).await;

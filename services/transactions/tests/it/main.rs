@@ -34,7 +34,9 @@ mod preconditions;
 mod repeats;
 mod replicas;
 mod requests;
+mod same_id;
 mod setup;
+mod two;
 mod unknown_accounts;
 
 use shared::testing::{TestDatabase, print_schema};

@@ -3,9 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use shared::problem::Reason;
-use shared::testing::{MockClock, Running, refusal};
+use shared::testing::{MockClock, refusal};
 use shared::time::Timestamp;
-use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use tokio::task::JoinSet;
 use wire::Direction::{Credit, Debit};
@@ -15,32 +14,12 @@ use wire::link::Type;
 use crate::books::{assert_books, owner};
 use crate::gate::Gate;
 use crate::model::scale;
-use crate::requests::{capture, hold};
+use crate::requests::hold;
 use crate::setup::{Client, Ledger, entry, eur, request_id, transfer, unbounded};
+use crate::two::{PATIENT, Two};
 
 const CALLERS: usize = 12;
 const EACH: usize = 20;
-/// Long enough for a machine that does other things too.
-const PATIENT: [&str; 4] = ["--lock-timeout", "60", "--db-retries", "30"];
-
-struct Two {
-    ledger: Ledger,
-    replica: Running,
-}
-
-impl Two {
-    async fn start() -> Self {
-        let ledger = Ledger::start_with(&PATIENT).await;
-        let replica = ledger.replica().await;
-        Self { ledger, replica }
-    }
-
-    /// A caller of one of them with a connection of its own.
-    fn client(&self, index: usize) -> Client {
-        let server = if index.is_multiple_of(2) { &self.ledger.server } else { &self.replica };
-        self.ledger.client_at(server, self.ledger.tenant, &["*"])
-    }
-}
 
 /// Entries over all accounts, in their order or in the opposite one.
 fn round(accounts: &[String], index: usize) -> wire::CreateTransactionRequest {
@@ -184,7 +163,8 @@ async fn cross(
     refunds
 }
 
-fn part(from: &str, to: &str) -> wire::BatchItem {
+/// An item of a batch that is done all or nothing.
+pub(crate) fn part(from: &str, to: &str) -> wire::BatchItem {
     let transfer =
         wire::CreateTransferRequest { request_id: String::new(), ..transfer(from, to, "0.01") };
     wire::BatchItem { operation: Some(Operation::Transfer(transfer)) }
@@ -258,89 +238,4 @@ async fn the_victim_of_a_deadlock_is_tried_again() {
         }
     }
     panic!("the service was never the victim");
-}
-
-/// The repeat waits at the account while the first is posted at the other replica, and only then
-/// looks: what it asks for has happened, so that its own condition does not hold any more.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_that_waited_for_its_first_gets_its_outcome() {
-    let two = Two::start().await;
-    let mut client = two.client(0);
-    let (house, account) = client.funded("100").await;
-    let money = |amount: &str| Money { currency: "EUR".to_owned(), amount: amount.to_owned() };
-    let mut conditional = wire::CreateTransactionRequest {
-        transaction: Some(wire::Transaction {
-            r#type: "PAYMENT".to_owned(),
-            entries: vec![entry(&account, Debit, money("1")), entry(&house, Credit, money("1"))],
-            ..Default::default()
-        }),
-        request_id: request_id(),
-        ..Default::default()
-    };
-    conditional.transaction.as_mut().unwrap().entries[0].expected_version =
-        client.balance(&account).await.version;
-    let mut gate = Gate::close(&two.ledger, &account);
-    let mut both = JoinSet::new();
-    for index in 0..2 {
-        let (mut client, request) = (two.client(index), conditional.clone());
-        both.spawn(async move { client.transactions.create_transaction(request).await });
-    }
-    gate.wait_for(2).await;
-    drop(gate);
-    let names = both.join_all().await.into_iter().map(|one| one.unwrap().into_inner().name);
-    let names: std::collections::BTreeSet<String> = names.collect();
-    assert_eq!(names.len(), 1);
-    assert_eq!(client.posted(&account).await, "99.00");
-}
-
-/// One request of each kind, from 50 connections to both replicas.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_id_from_fifty_connections_happens_once() {
-    let two = Two::start().await;
-    let mut client = two.client(0);
-    let (house, account) = client.funded("100").await;
-    let held = client.hold(&hold(&account, &house, "20")).await.unwrap().name;
-    let pay = transfer(&account, &house, "1");
-    let keep = hold(&account, &house, "2");
-    let take = capture(&held);
-    let batch = wire::ExecuteBatchRequest {
-        items: vec![part(&account, &house), part(&account, &house)],
-        mode: wire::BatchMode::AllOrNothing.into(),
-        request_id: request_id(),
-        ..Default::default()
-    };
-    let mut connections = JoinSet::new();
-    for index in 0..50 {
-        let mut client = two.client(index);
-        let (pay, keep, take) = (pay.clone(), keep.clone(), take.clone());
-        let batch = batch.clone();
-        connections.spawn(async move {
-            let (mut other, mut third, mut fourth) =
-                (client.clone(), client.clone(), client.clone());
-            let (pay, keep, take, batch) = tokio::join!(
-                client.transactions.create_transfer(pay),
-                other.holds.create_hold(keep),
-                third.holds.capture_hold(take),
-                fourth.transactions.execute_batch(batch),
-            );
-            let is_first = [
-                pay.as_ref().map(is_first),
-                keep.as_ref().map(is_first),
-                take.as_ref().map(is_first),
-                batch.as_ref().map(is_first),
-            ];
-            is_first.map(|first| usize::from(*first.as_ref().unwrap()))
-        });
-    }
-    let mut firsts = [0; 4];
-    for own in connections.join_all().await {
-        firsts.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
-    }
-    assert_eq!(firsts, [1; 4]);
-    assert_eq!(client.figures(&account).await, ["78.98", "2.00", "76.98"]);
-    assert_books(&two.ledger);
-}
-
-fn is_first<T>(answer: &tonic::Response<T>) -> bool {
-    !answer.metadata().contains_key("strongroom-replayed")
 }

@@ -1,5 +1,5 @@
-//! Crashes in the middle of the work, again and again: `SIGKILL` for the process of the services, and
-//! for Postgres below it. What was acknowledged is there once, what was not is settled by its
+//! Crashes in the middle of the work, again and again: `SIGKILL` for the process of the services,
+//! and for Postgres below it. What was acknowledged is there once, what was not is settled by its
 //! request id, and the books are right.
 //!
 //! `STRONGROOM_TEST_SCALE=10` makes ten times as many rounds.
@@ -7,14 +7,16 @@
 mod load;
 mod place;
 mod proof;
+mod request;
 
 use rustix::process::Signal;
 use suite::Clients;
 use tokio::task::block_in_place;
 
-use self::load::{Api, load};
+use self::load::load;
 use self::place::Place;
 use self::proof::Proof;
+use self::request::Api;
 use crate::child::Child;
 use crate::world::{folder, run};
 

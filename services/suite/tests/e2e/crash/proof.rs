@@ -12,8 +12,9 @@ use strongroom_proto::transactions::v1::AccountClass;
 use suite::Clients;
 use tokio::task::block_in_place;
 
-use super::load::{Api, Asked};
+use super::load::Asked;
 use super::place::Place;
+use super::request::Api;
 use crate::wire::{cents, open, source};
 
 const ACCOUNTS: usize = 4;
@@ -124,7 +125,8 @@ impl Proof {
     }
 }
 
-/// Settles what nobody has answered, and gives whether it has happened. If it has not it never will.
+/// Settles what nobody has answered, and gives whether it has happened. If it has not it never
+/// will.
 async fn settle_unknown(api: &Api, asked: &Asked) -> bool {
     let mut patience = 600;
     let outcome = loop {

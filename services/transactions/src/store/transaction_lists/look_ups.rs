@@ -1,5 +1,5 @@
-//! What a list of transactions looks up for its candidates: each by its own key, whatever the planner
-//! believes of the tables.
+//! What a list of transactions looks up for its candidates: each by its own key, whatever the
+//! planner believes of the tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,8 @@ use wire::hold::State;
 use wire::hold_event::Type;
 
 use super::call::Refusal;
-use super::holding::{Hold, beyond};
+use super::hold::Hold;
+use super::holding::beyond;
 use super::money::{known, money};
 use super::posting::Captured;
 use super::reference::{Against, Reference};

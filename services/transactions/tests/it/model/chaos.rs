@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::call::{Answer, Call, Made, Refusal, Reply};
 use super::describe;
 use super::generate::Generator;
-use super::holding::Hold;
+use super::hold::Hold;
 use super::reference::{Posted, Reference};
 use super::rng::Rng;
 use super::service::ask;

@@ -1,5 +1,5 @@
-//! Many callers of two replicas at once, each over accounts of its own and houses that all callers of
-//! a tenant share. A house has no bound, so what one caller gets never depends on the others.
+//! Many callers of two replicas at once, each over accounts of its own and houses that all callers
+//! of a tenant share. A house has no bound, so what one caller gets never depends on the others.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is shown of a failure. The messages themselves show nothing of what may be personal, so this
-//! test, whose people are made up, writes their encoding out.
+//! What is shown of a failure. The messages themselves show nothing of what may be personal, so
+//! this test, whose people are made up, writes their encoding out.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,8 @@
 //! Limits of the reference: a list of everything that was counted, of which each window takes its
 //! part.
 
+use std::collections::BTreeSet;
+
 use shared::problem::Reason;
 use strongroom_proto::transactions::v1 as wire;
 use wire::limit::{Scope, Window};
@@ -95,30 +97,40 @@ impl Reference {
         (against, lent)
     }
 
+    /// What is in the window of a limit now. A hold that has expired counts no more, whether or not
+    /// anybody has recorded that.
     pub(super) fn used(&self, list: &str, limit: &wire::Limit) -> (i128, i64) {
-        let all = self.counts.get(list).map_or(&[][..], Vec::as_slice);
+        let mut all = self.counts.get(list).cloned().unwrap_or_default();
+        for hold in self.due() {
+            give_back(&mut all, list, &hold.lent, hold.remaining, hold.captured == 0);
+        }
         let is_inside = window(limit, self.now);
         let inside = all.iter().filter(|one| is_inside(one.time));
         inside.fold((0, 0), |(amount, count), one| (amount + one.amount, count + one.count))
     }
 
-    /// Gives back of what a hold has counted: the amount that was counted last first, and the count
-    /// too where nothing came of the hold.
+    /// Gives back of what a hold has counted.
     pub(super) fn give_back(&mut self, lent: &[Lent], amount: i128, with_count: bool) {
-        let lists: std::collections::BTreeSet<&String> = lent.iter().map(|one| &one.list).collect();
+        let lists: BTreeSet<&String> = lent.iter().map(|one| &one.list).collect();
         for list in lists {
             let mut all = self.counts.get(list).cloned().unwrap_or_default();
-            let mut rest = amount;
-            for one in lent.iter().rev().filter(|one| one.list == *list) {
-                let counted = &mut all[one.place];
-                let part = rest.min(counted.amount);
-                counted.amount -= part;
-                rest -= part;
-                if with_count {
-                    counted.count = 0;
-                }
-            }
+            give_back(&mut all, list, lent, amount, with_count);
             self.counts.put(list, all);
+        }
+    }
+}
+
+/// Gives back the amount that a hold has counted last first, and the count too where nothing came
+/// of the hold.
+fn give_back(all: &mut [Counted], list: &str, lent: &[Lent], amount: i128, with_count: bool) {
+    let mut rest = amount;
+    for one in lent.iter().rev().filter(|one| one.list == list) {
+        let counted = &mut all[one.place];
+        let part = rest.min(counted.amount);
+        counted.amount -= part;
+        rest -= part;
+        if with_count {
+            counted.count = 0;
         }
     }
 }

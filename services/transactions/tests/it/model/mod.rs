@@ -3,11 +3,11 @@
 //! Random calls of every kind - postings, transfers, holds with their whole life, reversals, links,
 //! limits, controls, forced postings, batches, repeats, questions for outcomes, and a clock that
 //! moves - go to the service and to the reference in the same order, and every answer has to be the
-//! one that the reference expects. Every so often all balances and holds are compared, and the rules
-//! of the books are checked in the database.
+//! one that the reference expects. Every so often all balances and holds are compared, and the
+//! rules of the books are checked in the database.
 //!
-//! `STRONGROOM_TEST_SCALE=10` makes the runs ten times as long. `STRONGROOM_TEST_SEED` repeats a run:
-//! a failure says its seed.
+//! `STRONGROOM_TEST_SCALE=10` makes the runs ten times as long. `STRONGROOM_TEST_SEED` repeats a
+//! run: a failure says its seed.
 
 mod account;
 mod accounts;
@@ -21,6 +21,7 @@ mod decide;
 mod describe;
 mod explain;
 mod generate;
+mod hold;
 mod holding;
 mod limits;
 mod money;

@@ -7,7 +7,7 @@ use strongroom_proto::transactions::v1 as wire;
 
 use super::account::{Account, Act};
 use super::call::{Call, Made, Order, Refusal};
-use super::holding::Hold;
+use super::hold::Hold;
 use super::limits::Counted;
 use super::table::Table;
 
@@ -125,7 +125,7 @@ impl Reference {
     }
 
     /// The holds that have expired without anybody recording it.
-    fn due(&self) -> impl Iterator<Item = &Hold> {
+    pub(super) fn due(&self) -> impl Iterator<Item = &Hold> {
         self.recent_holds().filter(|hold| hold.is_past(self.now))
     }
 

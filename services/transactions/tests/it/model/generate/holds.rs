@@ -4,7 +4,7 @@ use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use wire::Direction;
 
-use super::super::holding::Hold;
+use super::super::hold::Hold;
 use super::super::money::money;
 use super::super::reference::Reference;
 use super::super::time::{HOUR, wire_time};
