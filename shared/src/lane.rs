@@ -36,7 +36,8 @@ pub enum Priority {
     /// Somebody waits for it.
     #[default]
     Normal,
-    /// Fills at most half of a batch while others wait.
+    /// Fills a small part of a batch, and never more than half of it, so that whoever comes meanwhile
+    /// does not wait for long.
     Bulk,
 }
 
@@ -59,6 +60,10 @@ pub struct Config {
     /// Entries of one commit at most, unless a single request has more
     #[arg(long, env = "STRONGROOM_LANE_BATCH", default_value = "2048", value_parser = at_least_one)]
     pub lane_batch: usize,
+    /// Entries of one commit that work in bulk takes at most, unless a single request has more: it
+    /// decides how long somebody who comes meanwhile waits
+    #[arg(long, env = "STRONGROOM_LANE_BULK", default_value = "96", value_parser = at_least_one)]
+    pub lane_bulk: usize,
 }
 
 struct Waiting<W: Worker> {
@@ -248,34 +253,26 @@ fn take<W: Worker>(lane: &Inner<W>) -> Option<Vec<Waiting<W>>> {
     }
     let limit = lane.config.lane_batch;
     let mut batch = Vec::new();
-    let bulk_waits = !queue.bulk.is_empty();
-    let left = fill(&mut batch, &mut queue.normal, if bulk_waits { limit / 2 } else { limit });
-    // Bulk has its half, and what nobody else wants of the other.
-    let unused = if bulk_waits { limit - limit / 2 + left } else { 0 };
-    let left = fill(&mut batch, &mut queue.bulk, unused);
-    if bulk_waits {
-        fill(&mut batch, &mut queue.normal, left);
-    }
+    fill(&mut batch, &mut queue.bulk, lane.config.lane_bulk.min(limit.div_ceil(2)));
+    let bulk: usize = batch.iter().map(|waiting| W::weight(&waiting.job)).sum();
+    fill(&mut batch, &mut queue.normal, limit.saturating_sub(bulk).max(1));
     queue.weight -= batch.iter().map(|waiting| W::weight(&waiting.job)).sum::<usize>();
     Some(batch)
 }
 
-/// Moves waiting jobs into a batch, at least one where there is room at all, and gives what is left
-/// of the room.
-fn fill<W: Worker>(
-    batch: &mut Vec<Waiting<W>>,
-    queue: &mut VecDeque<Waiting<W>>,
-    mut room: usize,
-) -> usize {
+/// Moves waiting jobs into a batch: as many as there is room for, and at least one, or one that is
+/// larger than the room would wait for ever behind a stream of others.
+fn fill<W: Worker>(batch: &mut Vec<Waiting<W>>, queue: &mut VecDeque<Waiting<W>>, mut room: usize) {
+    let mut is_first = true;
     while let Some(next) = queue.front() {
         let weight = W::weight(&next.job);
-        if room == 0 || (weight > room && !batch.is_empty()) {
+        if weight > room && !is_first {
             break;
         }
+        is_first = false;
         room = room.saturating_sub(weight);
         batch.extend(queue.pop_front());
     }
-    room
 }
 
 #[cfg(test)]
@@ -313,7 +310,8 @@ mod tests {
         let (gate, wait) = mpsc::channel();
         let (tell, batches) = mpsc::channel();
         let tracker = TaskTracker::new();
-        let config = Config { lanes: 1, lane_queue: queue, lane_batch: batch };
+        let (lanes, lane_bulk) = (1, batch);
+        let config = Config { lanes, lane_queue: queue, lane_batch: batch, lane_bulk };
         let lane = Lane::start("test", config, Gated(wait, tell), tracker.token()).unwrap();
         Test { lane, gate, batches, tracker }
     }
