@@ -53,6 +53,8 @@ impl Child {
     pub(crate) fn start_on(state: &Path, database_url: &str) -> Self {
         let mut command = strongroom(state);
         command.env("STRONGROOM_DATABASE_URL", database_url);
+        // A slow machine is no failure.
+        command.env("STRONGROOM_DEADLINE", "60").env("STRONGROOM_POOL_WAIT", "60");
         Self::launch(state, command)
     }
 

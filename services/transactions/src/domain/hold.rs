@@ -1,6 +1,6 @@
 //! Holds: what is kept back on an account until it is captured, released, or expires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::money::{Currency, Money, Units};
 use shared::time::Timestamp;
@@ -89,6 +89,25 @@ impl Hold {
                 None => self.counted.push(new),
             }
         }
+    }
+
+    /// Forgets what limits have counted for a part of it, the latest first, and the count too where
+    /// it is over and nothing was captured; gives what they get back.
+    pub(super) fn take_counted(&mut self, amount: Units) -> Vec<Counted> {
+        let is_over = self.state != HoldState::Open && self.captured == Units::ZERO;
+        let keys: BTreeSet<_> = self.counted.iter().map(|counted| counted.key.clone()).collect();
+        let mut taken = Vec::with_capacity(self.counted.len());
+        for key in keys {
+            let mut left = amount;
+            for counted in self.counted.iter_mut().rev().filter(|counted| counted.key == key) {
+                let amount = counted.amount.min(left);
+                let count = if is_over { std::mem::take(&mut counted.count) } else { 0 };
+                left = left.checked_sub(amount).unwrap_or_default();
+                counted.amount = counted.amount.checked_sub(amount).unwrap_or_default();
+                taken.push(Counted { amount, count, ..counted.clone() });
+            }
+        }
+        taken
     }
 
     /// Gives back an amount of what it keeps.

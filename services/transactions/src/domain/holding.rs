@@ -257,20 +257,10 @@ impl Books {
         }
     }
 
-    /// Gives limits back what they have counted for a part of a hold, the latest first; the count
-    /// too where nothing of it was captured.
+    /// Gives limits back what they have counted for a part of a hold.
     fn give_back_counted(&mut self, hold: &mut Hold, amount: Units) {
-        let ended = hold.state != HoldState::Open && hold.captured == Units::ZERO;
-        let keys: BTreeSet<_> = hold.counted.iter().map(|counted| counted.key.clone()).collect();
-        for key in keys {
-            let mut left = amount;
-            for counted in hold.counted.iter_mut().rev().filter(|counted| counted.key == key) {
-                let part = counted.amount.min(left);
-                let count = if ended { std::mem::take(&mut counted.count) } else { 0 };
-                left = left.checked_sub(part).unwrap_or_default();
-                counted.amount = counted.amount.checked_sub(part).unwrap_or_default();
-                self.give_back(counted, part, count);
-            }
+        for counted in hold.take_counted(amount) {
+            self.give_back(&counted);
         }
     }
 

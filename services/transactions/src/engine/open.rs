@@ -68,6 +68,8 @@ pub(super) fn open(
     let taken_of = entries(&items, &books.originals);
     links::read_totals(conn, id, &mut books.originals, &taken_of, is_locked)?;
     books.usages = limit_usages::select(conn, id, &usage_keys(&books), is_locked)?;
+    // With the counts locked: whoever records an expiry changes them in the same transaction.
+    books.lapse(holds::lapsed(conn, id, &books.limited_customers(), now)?);
     books.wanted = wanted;
     for (account, next) in next {
         books.expire(account, next);

@@ -66,6 +66,7 @@ fn open(
         counts.extend(counted.map(|counted| counted.key.clone()));
     }
     books.usages = limit_usages::select(conn, tenant, &counts, false)?;
+    books.lapse(holds::lapsed(conn, tenant, &books.limited_customers(), now)?);
     if is_due {
         books.expire(id, None);
     }
@@ -94,8 +95,8 @@ fn explain(books: &Books, id: AccountId, held: Vec<Held>) -> Option<wire::Balanc
         })
     });
     let used = |source: &str, limit: &Limit| {
-        let usage = books.usages.get(&limit.key(source, account)?)?;
-        Some(usage.used(limit.window, books.calendar()))
+        let key = limit.key(source, account)?;
+        Some(books.used(&key, limit.window))
     };
     let limits = account.controls.iter().flat_map(|controls| {
         controls.limits.iter().map(|limit| {

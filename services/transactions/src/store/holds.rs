@@ -12,7 +12,7 @@ use shared::time::Timestamp;
 
 use super::schema::holds;
 use super::{column, external_ids, hold_texts};
-use crate::domain::{AccountId, Collection, Force, Hold, HoldId, HoldState, Overrides};
+use crate::domain::{AccountId, Collection, CustomerId, Force, Hold, HoldId, HoldState, Overrides};
 use crate::error::Error;
 
 #[derive(Debug, QueryableByName)]
@@ -129,6 +129,33 @@ pub(crate) fn expiring(
     let rows: Vec<Expiring> = statement(READ, binds).load(conn)?;
     let next = rows.iter().filter_map(|row| Some((row.account_id, row.next?))).collect();
     Ok((rows.into_iter().flat_map(|row| row.expired).collect(), next))
+}
+
+/// The holds of customers that have expired at a time without anybody having recorded it.
+pub(crate) fn lapsed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    customers: &BTreeSet<CustomerId>,
+    now: Timestamp,
+) -> Result<BTreeMap<HoldId, Hold>, Error> {
+    const READ: &str = "\
+        SELECT h.* FROM unnest($2) AS n (id), \
+        LATERAL (SELECT id FROM ledger_accounts WHERE tenant_id = $1 AND customer_id = n.id \
+            AND next_expiry <= $3 OFFSET 0) a, \
+        LATERAL (SELECT id, account_id, destination_id FROM holds \
+            WHERE tenant_id = $1 AND account_id = a.id AND state = 1 AND expire_time <= $3 \
+            OFFSET 0) h";
+    if customers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let customers: Vec<CustomerId> = customers.iter().copied().collect();
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        customers.into_sql::<Array<Uuid>>(),
+        now.into_sql::<Timestamptz>(),
+    );
+    let heads: Vec<Heads> = statement(READ, binds).load(conn)?;
+    select_all(conn, tenant, &heads.into_iter().map(|head| head.id).collect())
 }
 
 /// What accounts have in open holds that have expired at a time.

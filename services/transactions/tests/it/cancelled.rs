@@ -12,7 +12,8 @@ use wire::batch_item::Operation;
 use crate::books::assert_books;
 use crate::model::scale;
 use crate::requests::hold;
-use crate::setup::{Client, Ledger, request_id, transfer};
+use crate::setup::{Client, request_id, transfer};
+use crate::two::Two;
 
 const CALLERS: usize = 16;
 const EACH: usize = 12;
@@ -22,10 +23,9 @@ type Asked = (&'static str, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_caller_left_is_there_as_a_whole_or_not_at_all() {
-    let ledger = Ledger::start().await;
-    let replica = ledger.replica().await;
-    let clients = [ledger.client(), ledger.client_at(&replica, ledger.tenant, &["*"])];
-    let mut client = ledger.client();
+    let two = Two::start().await;
+    let clients = two.clients();
+    let mut client = two.client(0);
     let (house, account) = client.funded("1000000").await;
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -55,44 +55,40 @@ async fn what_a_caller_left_is_there_as_a_whole_or_not_at_all() {
     assert_eq!(cents(balance.posted), 100_000_000 - paid, "{happened:?}");
     assert_eq!(cents(balance.held), count("create-hold"));
     assert_eq!(balance.entry_seq, 1 + paid);
-    assert_books(&ledger);
+    assert_books(&two.ledger);
 }
 
 /// Asks, and goes away after a while: at once, in the middle, or when it is done already.
 async fn leave(mut client: Client, caller: usize, house: String, account: String) -> Vec<Asked> {
     let mut asked = Vec::new();
     for step in 0..EACH * scale() {
-        let patience = Duration::from_micros(u64::try_from((caller * 7 + step * 13) % 60).unwrap());
+        let patience =
+            Duration::from_micros(100) * u32::try_from((caller * 7 + step * 13) % 60).unwrap();
         let pay = || transfer(&account, &house, "0.01");
-        let left = async |call| tokio::time::timeout(patience * 100, call).await;
         match (caller + step) % 3 {
             0 => {
                 let request = pay();
                 asked.push(("create-transaction", request.request_id.clone()));
-                let _ = left(Box::pin(async {
-                    client.transactions.create_transfer(request).await.map(|_| ())
-                })
-                    as std::pin::Pin<Box<dyn Future<Output = _> + Send>>)
-                .await;
+                wait(patience, client.transactions.create_transfer(request)).await;
             }
             1 => {
                 let request = hold(&account, &house, "0.01");
                 asked.push(("create-hold", request.request_id.clone()));
-                let _ =
-                    left(Box::pin(async { client.holds.create_hold(request).await.map(|_| ()) }))
-                        .await;
+                wait(patience, client.holds.create_hold(request)).await;
             }
             _ => {
                 let request = batch([pay(), pay(), pay()]);
                 asked.push(("execute-batch", request.request_id.clone()));
-                let _ = left(Box::pin(async {
-                    client.transactions.execute_batch(request).await.map(|_| ())
-                }))
-                .await;
+                wait(patience, client.transactions.execute_batch(request)).await;
             }
         }
     }
     asked
+}
+
+/// Waits for an answer for no longer than this, whatever it is.
+async fn wait<T>(patience: Duration, call: impl Future<Output = T>) {
+    let _ = tokio::time::timeout(patience, call).await;
 }
 
 fn batch(transfers: [wire::CreateTransferRequest; 3]) -> wire::ExecuteBatchRequest {

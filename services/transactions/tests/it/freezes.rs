@@ -14,7 +14,8 @@ use wire::block::Effect;
 use crate::books::assert_books;
 use crate::model::scale;
 use crate::requests::{capture, hold};
-use crate::setup::{Client, Ledger, block, transfer};
+use crate::setup::{Client, block, transfer};
+use crate::two::Two;
 
 const RACES: usize = 5;
 /// What has passed before the freeze.
@@ -30,9 +31,8 @@ enum Act {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_passes_a_freeze_that_was_acknowledged() {
-    let ledger = Ledger::start().await;
-    let replica = ledger.replica().await;
-    let clients = [ledger.client(), ledger.client_at(&replica, ledger.tenant, &["*"])];
+    let two = Two::start().await;
+    let clients = two.clients();
     for race in 0..RACES * scale() {
         let mut client = clients[race % 2].clone();
         let (house, account) = client.funded("1000000").await;
@@ -68,7 +68,7 @@ async fn nothing_passes_a_freeze_that_was_acknowledged() {
         streams.join_all().await;
         assert_eq!(client.balance(&account).await.version, version);
     }
-    assert_books(&ledger);
+    assert_books(&two.ledger);
 }
 
 struct Stream {

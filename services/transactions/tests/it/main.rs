@@ -21,6 +21,7 @@ mod gate;
 mod hold_expiry;
 mod hold_lists;
 mod holds;
+mod lapses;
 mod limits;
 mod links;
 mod list_plans;

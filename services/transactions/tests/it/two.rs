@@ -4,8 +4,17 @@ use shared::testing::Running;
 
 use crate::setup::{Client, Ledger};
 
-/// Long enough for a machine that does other things too.
-pub(crate) const PATIENT: [&str; 2] = ["--lock-timeout", "60"];
+/// A slow machine is no failure.
+pub(crate) const PATIENT: [&str; 8] = [
+    "--default-deadline",
+    "60",
+    "--statement-timeout",
+    "60",
+    "--lock-timeout",
+    "60",
+    "--pool-wait",
+    "60",
+];
 
 pub(crate) struct Two {
     pub(crate) ledger: Ledger,
@@ -17,6 +26,11 @@ impl Two {
         let ledger = Ledger::start_with(&PATIENT).await;
         let replica = ledger.replica().await;
         Self { ledger, replica }
+    }
+
+    /// A caller of each.
+    pub(crate) fn clients(&self) -> [Client; 2] {
+        [self.client(0), self.client(1)]
     }
 
     /// A caller of one of them with a connection of its own.

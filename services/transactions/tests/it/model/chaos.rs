@@ -35,8 +35,7 @@ struct Known {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_meets_at_the_same_accounts_the_books_stay_right() {
     let seed = seed();
-    let arguments = ["--expiry-interval", "0.02", "--db-retries", "30"];
-    let mut world = World::start(1, &arguments).await;
+    let mut world = World::start(1, &["--expiry-interval", "0.02"]).await;
     let replica = world.ledger.replica().await;
     let (ledger, tenant) = (&world.ledger, world.ledger.tenant);
     let clients = [ledger.client(), ledger.client_at(&replica, tenant, &["*"])];

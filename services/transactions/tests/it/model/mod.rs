@@ -3,8 +3,10 @@
 //! Random calls of every kind - postings, transfers, holds with their whole life, reversals, links,
 //! limits, controls, forced postings, batches, repeats, questions for outcomes, and a clock that
 //! moves - go to the service and to the reference in the same order, and every answer has to be the
-//! one that the reference expects. Every so often all balances and holds are compared, and the
-//! rules of the books are checked in the database.
+//! one that the reference expects: from one caller to the last figure (`sequential`), and from many
+//! of two replicas in all that the others do not move (`concurrent`). Every so often all balances,
+//! their explanations and all holds are compared. Where many do everything to the same accounts
+//! (`chaos`) nobody knows the answers; the rules of the books hold there too, in the database.
 //!
 //! `STRONGROOM_TEST_SCALE=10` makes the runs ten times as long. `STRONGROOM_TEST_SEED` repeats a
 //! run: a failure says its seed.
@@ -30,7 +32,6 @@ mod reference;
 mod rng;
 mod sequential;
 mod service;
-
 mod table;
 mod tally;
 mod time;

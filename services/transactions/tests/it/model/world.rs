@@ -17,6 +17,7 @@ use super::reference::Reference;
 use super::rng::Rng;
 use super::time::{HOUR, SECOND};
 use crate::setup::{Client, Ledger};
+use crate::two::PATIENT;
 
 /// A Friday before a month ends and summer time begins, 2026-03-27T09:13:00Z, in microseconds.
 const BEGIN: i64 = 1_774_602_780 * SECOND;
@@ -49,7 +50,7 @@ impl World {
     /// A ledger with so many tenants.
     pub(super) async fn start(tenants: usize, arguments: &[&str]) -> Self {
         let clock = MockClock::at(Timestamp::from_micros(BEGIN));
-        let ledger = Ledger::start_at(clock.clock(), arguments).await;
+        let ledger = Ledger::start_at(clock.clock(), &[arguments, &PATIENT].concat()).await;
         let mut sites = Vec::new();
         for index in 0..tenants {
             let tenant = match index {
