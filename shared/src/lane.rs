@@ -36,8 +36,8 @@ pub enum Priority {
     /// Somebody waits for it.
     #[default]
     Normal,
-    /// Fills a small part of a batch, and never more than half of it, so that whoever comes meanwhile
-    /// does not wait for long.
+    /// Fills a small part of a batch, and never more than half of it, so that whoever comes
+    /// meanwhile does not wait for long.
     Bulk,
 }
 

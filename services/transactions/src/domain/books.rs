@@ -46,7 +46,8 @@ pub(crate) struct Books {
     /// The transactions that orders are linked to.
     pub(crate) originals: BTreeMap<TransactionId, Original>,
     pub(crate) usages: BTreeMap<UsageKey, Usage>,
-    /// What limits have yet to get back for holds of other accounts, whose expiry nobody has recorded.
+    /// What limits have yet to get back for holds of other accounts, whose expiry nobody has
+    /// recorded.
     lapsed: Vec<Counted>,
     /// The chosen ids that are in use.
     pub(crate) taken: BTreeSet<(Collection, Uuid)>,
