@@ -32,12 +32,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         .bytes(".strongroom.records.v1")
         .extern_path(".google.rpc", "::tonic_types::pb")
+        .extern_path(".google.api.HttpBody", "crate::google_api::HttpBody")
         // What an answer may be differs in size by a factor of several.
         .boxed(".strongroom.transactions.v1.BatchResult.result.capture")
         .boxed(".strongroom.transactions.v1.BatchResult.result.hold")
         .boxed(".strongroom.transactions.v1.BatchResult.result.transaction")
         .skip_debug(&redacted)
         .compile_fds(compiler.file_descriptor_set())?;
+
+    // Apart, because its package lies beside ours and not within.
+    let mut bodies = protox::Compiler::new(["proto"])?;
+    bodies.open_file("google/api/httpbody.proto")?;
+    tonic_prost_build::configure().compile_fds(bodies.file_descriptor_set())?;
     Ok(())
 }
 

@@ -20,10 +20,18 @@ macro_rules! packages {
 packages! {
     accounts "strongroom.accounts.v1",
     common "strongroom.common.v1",
+    events "strongroom.events.v1",
     outcomes "strongroom.outcomes.v1",
     records "strongroom.records.v1",
     tenants "strongroom.tenants.v1",
     transactions "strongroom.transactions.v1",
+    transparency "strongroom.transparency.v1",
+}
+
+/// `google.api`: bodies that a gateway sends as they are.
+#[allow(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated")]
+pub mod google_api {
+    tonic::include_proto!("google.api");
 }
 
 mod redact {

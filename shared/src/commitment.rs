@@ -9,7 +9,7 @@ const SALT_LENGTH: usize = 16;
 /// A commitment to a text, and the salt that opens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commitment {
-    /// Random, and erased with the text.
+    /// Random, and erased with the text: then it is empty.
     pub salt: Vec<u8>,
     /// HMAC-SHA-256 of the text under the salt (RFC 2104).
     pub value: Vec<u8>,
@@ -21,6 +21,16 @@ impl Commitment {
     pub fn new(name: &str, text: &str) -> Self {
         let salt: [u8; SALT_LENGTH] = rand::random();
         Self { value: value(&salt, name, text), salt: salt.to_vec() }
+    }
+
+    /// The value in hexadecimal digits.
+    pub fn hex(&self) -> String {
+        use std::fmt::Write as _;
+        self.value.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// Whether this is the text.

@@ -26,3 +26,4 @@ pub mod tenants;
 pub mod testing;
 pub mod time;
 pub mod token;
+pub mod transparency;

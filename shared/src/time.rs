@@ -126,10 +126,53 @@ impl Day {
         Timestamp(instant.as_microsecond())
     }
 
+    /// Reads a day as ISO 8601 has it: `2026-11-22`.
+    pub fn parse(text: &str) -> Decoded<Self> {
+        let day = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
+        day.map(Self).ok_or_else(|| invalid("must be a day as YYYY-MM-DD"))
+    }
+
     /// The first day of its month.
     #[must_use]
     pub fn first_of_month(self) -> Self {
         Self(self.0.first_of_month())
+    }
+
+    /// The last day of its month.
+    #[must_use]
+    pub fn last_of_month(self) -> Self {
+        Self(self.0.last_of_month())
+    }
+
+    /// The day after it; itself at the end of time.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.tomorrow().unwrap_or(self.0))
+    }
+
+    /// The day before it; itself at the begin of time.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.yesterday().unwrap_or(self.0))
+    }
+
+    /// How many days it is after another one.
+    pub fn days_since(self, earlier: Self) -> i32 {
+        earlier.0.until(self.0).map_or(0, |span| span.get_days())
+    }
+}
+
+/// As it is displayed.
+impl Serialize for Day {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -188,5 +231,15 @@ mod tests {
         assert_eq!(day.to_string(), "2026-11-23");
         assert_eq!(day.start_in(&zone).to_string(), "2026-11-22T11:00:00Z");
         assert_eq!(day.first_of_month().to_string(), "2026-11-01");
+    }
+
+    #[test]
+    fn a_day_has_one_spelling() {
+        let day = Day::parse("2024-02-28").unwrap();
+        assert_eq!(day.next().to_string(), "2024-02-29");
+        assert_eq!(day.last_of_month().days_since(day), 1);
+        for text in ["", "2024-2-28", "2024-02-30", "20240228", "2024-02-28 ", "2024-02-28T00:00"] {
+            assert!(Day::parse(text).is_err(), "{text}");
+        }
     }
 }

@@ -34,7 +34,8 @@ const COLUMNS: &str = "
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
       AND NOT c.relispartition
       AND c.relname NOT IN ('__diesel_schema_migrations', 'schema_state', 'migration_lock',
-                            'tenants', 'outcomes', 'changes')
+                            'tenants', 'outcomes', 'changes', 'logs', 'log_tiles', 'checkpoints',
+                            'timelines')
     ORDER BY c.relname, a.attnum";
 
 /// The tables of a service, in alphabetical order, without those that every service has.
@@ -57,6 +58,7 @@ pub fn print_schema(database: &TestDatabase) -> String {
             // A word that Rust keeps for itself.
             let name = match column.name.as_str() {
                 "type" => "#[sql_name = \"type\"]\n        type_",
+                "final" => "#[sql_name = \"final\"]\n        final_",
                 name => name,
             };
             let _ = writeln!(text, "        {name} -> {kind},");

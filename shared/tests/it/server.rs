@@ -38,7 +38,8 @@ async fn a_drain_that_hangs_is_cut_off() {
     let channel = server.channel();
     let call = tokio::spawn(async move {
         let mut client = wire::balance_service_client::BalanceServiceClient::new(channel);
-        let mut request = Request::new(wire::GetBalanceRequest { account: "sleep".to_owned() });
+        let mut request =
+            Request::new(wire::GetBalanceRequest { account: "sleep".to_owned(), as_of: None });
         request.set_timeout(Duration::from_secs(60));
         client.get_balance(request).await
     });
@@ -57,7 +58,9 @@ async fn a_call_that_runs_at_shutdown_is_answered() {
     let channel = server.channel();
     let call = tokio::spawn(async move {
         let mut client = wire::balance_service_client::BalanceServiceClient::new(channel);
-        client.get_balance(wire::GetBalanceRequest { account: "sleep".to_owned() }).await
+        client
+            .get_balance(wire::GetBalanceRequest { account: "sleep".to_owned(), as_of: None })
+            .await
     });
     tell(&server, "", None).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;

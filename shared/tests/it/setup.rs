@@ -58,6 +58,13 @@ impl BalanceService for Obedient {
         Err(Status::unimplemented("nobody tells it to"))
     }
 
+    async fn get_trial_balance(
+        &self,
+        _: Request<wire::GetTrialBalanceRequest>,
+    ) -> Result<Response<wire::TrialBalance>, Status> {
+        Err(Status::unimplemented("nobody tells it to"))
+    }
+
     async fn explain_balance(
         &self,
         _: Request<wire::ExplainBalanceRequest>,
@@ -91,7 +98,8 @@ pub(crate) async fn tell(
     timeout: Option<Duration>,
 ) -> Result<wire::Balance, Status> {
     let mut client = wire::balance_service_client::BalanceServiceClient::new(server.channel());
-    let mut request = Request::new(wire::GetBalanceRequest { account: account.to_owned() });
+    let mut request =
+        Request::new(wire::GetBalanceRequest { account: account.to_owned(), as_of: None });
     if let Some(timeout) = timeout {
         request.set_timeout(timeout);
     }

@@ -114,7 +114,7 @@ impl Story<'_> {
         for (index, expected) in expected.into_iter().enumerate() {
             self.out.call(METHOD, &[("account", named(told, index))])?;
             let account = told.accounts[index].clone();
-            let request = transactions::GetBalanceRequest { account };
+            let request = transactions::GetBalanceRequest { account, as_of: None };
             let balance = given(METHOD, self.clients.balances.get_balance(request).await)?;
             let posted = money(balance.posted.as_ref());
             self.out.answer(&[

@@ -144,7 +144,7 @@ fn malformed_names() {
             let name = bad.clone();
             let request = transactions::GetTransactionRequest { name };
             refused(transactions.clone().get_transaction(request).await, invalid, "name");
-            let request = transactions::GetBalanceRequest { account: bad.clone() };
+            let request = transactions::GetBalanceRequest { account: bad.clone(), as_of: None };
             refused(balances.clone().get_balance(request).await, invalid, "account");
             let request = transfer(&bad, &scene.account, "1.00");
             refused(send(&scene.clients, request).await, invalid, "from");
@@ -317,8 +317,10 @@ fn expired_deadlines() {
             refused(answer, Reason::Deadline, "");
         }
         // A header that is no timeout is as if it were not there.
-        let mut request =
-            Request::new(transactions::GetBalanceRequest { account: scene.account.clone() });
+        let mut request = Request::new(transactions::GetBalanceRequest {
+            account: scene.account.clone(),
+            as_of: None,
+        });
         request.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
         request.set_timeout(Duration::from_secs(60));
         scene.clients.balances.clone().get_balance(request).await.unwrap();

@@ -125,7 +125,7 @@ fn what_is_anothers_is_not_there() {
         let own = source(&stranger).await;
         let request = GetAccountRequest { name: account.clone() };
         assert_eq!(reason(stranger.accounts.clone().get_account(request).await), missing);
-        let request = transactions::GetBalanceRequest { account: account.clone() };
+        let request = transactions::GetBalanceRequest { account: account.clone(), as_of: None };
         assert_eq!(reason(stranger.balances.clone().get_balance(request).await), missing);
         let request = transactions::GetTransactionRequest { name: posted.name };
         assert_eq!(reason(stranger.transactions.clone().get_transaction(request).await), missing);
@@ -157,7 +157,7 @@ fn a_service_may_do_no_more_than_its_work() {
         let accounts = world.caller_with(&world.accounts_signer.sign(&promoted).unwrap());
         let answer = send(&accounts, transfer(&house, &account, "1.00")).await;
         assert_eq!(reason(answer), Reason::PermissionMissing);
-        let request = transactions::GetBalanceRequest { account: account.clone() };
+        let request = transactions::GetBalanceRequest { account: account.clone(), as_of: None };
         let answer = accounts.balances.clone().get_balance(request).await;
         assert_eq!(reason(answer), Reason::PermissionMissing);
         assert_eq!(cents(&owner, &account).await, 0);

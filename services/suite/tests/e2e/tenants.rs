@@ -83,7 +83,7 @@ async fn round(own: Books, other: Books, index: usize) -> String {
     };
     let request = accounts::GetAccountRequest { name: other.account.clone() };
     missing(clients.accounts.clone().get_account(request).await.unwrap_err());
-    let request = transactions::GetBalanceRequest { account: other.account.clone() };
+    let request = transactions::GetBalanceRequest { account: other.account.clone(), as_of: None };
     missing(clients.balances.clone().get_balance(request).await.unwrap_err());
     let request = transactions::GetTransactionRequest { name: other.transaction };
     missing(clients.transactions.clone().get_transaction(request).await.unwrap_err());

@@ -82,7 +82,7 @@ pub(crate) async fn send(
 
 /// The balance of an account.
 pub(crate) async fn balance(clients: &Clients, account: &str) -> transactions::Balance {
-    let request = transactions::GetBalanceRequest { account: account.to_owned() };
+    let request = transactions::GetBalanceRequest { account: account.to_owned(), as_of: None };
     clients.balances.clone().get_balance(request).await.unwrap().into_inner()
 }
 

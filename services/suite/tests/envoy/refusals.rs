@@ -88,7 +88,7 @@ pub(crate) async fn by_envoy(http: &Http, books: &Books) {
 pub(crate) async fn of_callers_without_a_token(http: &Http, home: &Home, books: &Books) {
     let mut developer =
         Clients::new(home.suite.addresses, None).expect("there is no token to refuse");
-    let request = GetBalanceRequest { account: books.held.clone() };
+    let request = GetBalanceRequest { account: books.held.clone(), as_of: None };
     developer.balances.get_balance(request).await.expect("the developer is believed");
 
     let balance = || http.get(format!("/v1/{}/balance", books.held)).anonymous();

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::limit::{Calendar, Counted, Use};
 use super::{
-    AccountId, BatchId, CustomerId, DayTotal, EntryRef, Hold, HoldEvent, HoldId, LedgerAccount,
-    Limit, Original, OriginalEntry, Place, Refusal, Scope, TransactionId, Usage, UsageKey, Window,
+    AccountId, BatchId, Closings, CustomerId, DayTotal, EntryRef, Hold, HoldEvent, HoldId,
+    LedgerAccount, Limit, Original, OriginalEntry, Place, Refusal, Scope, TransactionId, Usage,
+    UsageKey, Window,
 };
 
 /// Where ids are unique.
@@ -41,6 +42,8 @@ pub(crate) type ExternalId = (Collection, String, String);
 pub(crate) struct Books {
     pub(super) now: Timestamp,
     pub(super) zone: TimeZone,
+    /// Which days can be booked on.
+    pub(crate) closings: Closings,
     pub(crate) accounts: BTreeMap<AccountId, LedgerAccount>,
     pub(crate) holds: BTreeMap<HoldId, Hold>,
     /// The transactions that orders are linked to.
@@ -93,6 +96,7 @@ impl Books {
         Self {
             now,
             zone,
+            closings: Closings::default(),
             accounts: BTreeMap::new(),
             holds: BTreeMap::new(),
             originals: BTreeMap::new(),

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use shared::money::Units;
 use shared::time::Timestamp;
+use uuid::Uuid;
 
 use super::Limit;
 use super::account::LedgerAccount;
@@ -105,13 +106,16 @@ pub(crate) struct Controls {
     pub(crate) blocks: Vec<Block>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) limits: Vec<Limit>,
+    /// The timeline of the source's database, where it has one: versions count within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeline: Option<Uuid>,
 }
 
 /// Replaces the controls of one source; false where they are not newer than those in force, so that
-/// deliveries may repeat and overtake each other.
+/// deliveries may repeat and overtake each other. Timelines sort by when they began.
 pub(crate) fn merge(all: &mut Vec<Controls>, new: Controls) -> bool {
     match all.iter_mut().find(|controls| controls.source == new.source) {
-        Some(old) if old.version >= new.version => return false,
+        Some(old) if (old.timeline, old.version) >= (new.timeline, new.version) => return false,
         Some(old) => *old = new,
         None => {
             all.push(new);

@@ -40,8 +40,13 @@ fn take(hold: HoldId, what: What, keep_open: bool, rules: &[Override]) -> Captur
 
 fn funded(amount: i128, limits: Vec<Limit>) -> Books {
     let mut one = account(1, limit(0));
-    one.controls =
-        vec![Controls { source: "accounts".to_owned(), version: 1, blocks: vec![], limits }];
+    one.controls = vec![Controls {
+        source: "accounts".to_owned(),
+        version: 1,
+        blocks: vec![],
+        limits,
+        timeline: None,
+    }];
     let mut books = books([account(0, Overdraft::Unbounded), one]);
     let paid = NewTransaction { kind: "TOPUP".to_owned(), ..transfer(0, 1, amount) };
     books.post(TransactionId::generate(), &paid).unwrap();
@@ -185,7 +190,13 @@ impl World {
         let limits = vec![day];
         let limited = |number| {
             let source = "accounts".to_owned();
-            let all = Controls { source, version: 1, blocks: vec![], limits: limits.clone() };
+            let all = Controls {
+                source,
+                version: 1,
+                blocks: vec![],
+                limits: limits.clone(),
+                timeline: None,
+            };
             LedgerAccount { controls: vec![all], ..account(number, limit(50)) }
         };
         let all = [account(0, Overdraft::Unbounded), limited(1), limited(2)];

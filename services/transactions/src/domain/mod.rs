@@ -3,12 +3,15 @@
 mod account;
 mod act;
 mod books;
+mod commitments;
 mod controls;
 mod day;
 mod hold;
 mod holding;
+mod leaf;
 mod limit;
 mod link;
+mod period;
 mod posting;
 mod refusal;
 #[cfg(test)]
@@ -22,13 +25,16 @@ pub(crate) use act::{
     Capture, Extend, Increase, Made, NewHold, Order, Part, Release, Reversal, What,
 };
 pub(crate) use books::{Books, Changed, Collection, ExternalId};
+pub(crate) use commitments::{Commitments, DESCRIPTION, FORCE_REASON};
 pub(crate) use controls::{
     Act, BLOCKS_MAX, Block, Controls, Effect, LIMITS_MAX, SOURCES_MAX, merge,
 };
 pub(crate) use day::DayTotal;
 pub(crate) use hold::{Hold, HoldEvent, HoldEventType, HoldState};
+pub(crate) use leaf::{HELD, POSTED, held_leaf, posted_leaf};
 pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window, rolling_length};
 pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
+pub(crate) use period::{Booked, Closings, Late, PeriodState, period_name};
 pub(crate) use refusal::{Place, Refusal};
 pub(crate) use transaction::{
     BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,

@@ -7,9 +7,10 @@ use shared::time::Timestamp;
 
 use super::limit::Use;
 use super::{
-    AccountId, Act, Books, Collection, Direction, EntryRef, HoldId, LedgerAccount, Link, LinkType,
-    NewEntry, NewTransaction, Original, OriginalEntry, Override, Overrides, Place, PostedEntry,
-    PostedTransaction, Refusal, Reversal, TransactionId, check_balance,
+    AccountId, Act, Booked, Books, Collection, Commitments, Direction, EntryRef, HoldId, Late,
+    LedgerAccount, Link, LinkType, NewEntry, NewTransaction, Original, OriginalEntry, Override,
+    Overrides, Place, PostedEntry, PostedTransaction, Refusal, Reversal, TransactionId,
+    check_balance,
 };
 
 /// What is special about a posting that is more than its entries.
@@ -93,6 +94,7 @@ impl Books {
         let mut ids: BTreeSet<AccountId> = draft.entries.iter().map(|e| e.account).collect();
         ids.extend(special.captures.map(|captures| captures.account));
         let record_time = self.record_time(&ids);
+        let booked = self.book(draft, record_time)?;
         self.keep(&ids);
         let before = self.positions(&ids);
         self.free(special.captures);
@@ -100,17 +102,17 @@ impl Books {
         self.check_bounds(&before, draft)?;
         self.check_wishes(draft)?;
         self.count_entries(draft, special.captures)?;
-        let effective_time = draft.effective_time.unwrap_or(record_time);
-        let posted = PostedTransaction {
+        let mut posted = PostedTransaction {
             id,
             kind: draft.kind.clone(),
             entries,
             description: draft.description.clone(),
             labels: draft.labels.clone(),
-            effective_time,
+            effective_time: booked.effective_time,
             record_time,
-            booking_date: record_time.day_in(&self.zone),
-            value_date: effective_time.day_in(&self.zone),
+            booking_date: booked.booking_date,
+            value_date: booked.effective_time.day_in(&self.zone),
+            record_date: record_time.day_in(&self.zone),
             batch: None,
             links: draft.links.clone(),
             evidence: draft.evidence.clone(),
@@ -119,12 +121,42 @@ impl Books {
             force: draft.force.clone(),
             reverses: special.reverses,
             hold: special.captures.map(|captures| captures.hold),
+            import_source: draft.import_source.clone(),
+            commitments: Commitments::default(),
         };
+        posted.commitments = Commitments::to(&posted);
         self.count_days(&posted);
         if self.wanted.contains(&id) {
             self.put_original(id, original(&posted));
         }
         Ok(posted)
+    }
+
+    /// The day on which it is booked. One that names none is booked on its day, or on the first that
+    /// is open: another replica, whose clock is ahead, may have closed the month that just ended.
+    fn book(&self, draft: &NewTransaction, record_time: Timestamp) -> Result<Booked, Refusal> {
+        let today = record_time.day_in(&self.zone);
+        let asked = draft.booking_date.unwrap_or(today);
+        if asked > today {
+            let (field, sentence) = ("booking_date".to_owned(), "must not be in the future");
+            return Err(Refusal::Invalid { field, sentence: sentence.to_owned() });
+        }
+        let first_open = self.closings.first_open(draft.books_soft_closed);
+        let booking_date = match first_open.filter(|first| asked < *first) {
+            None => asked,
+            Some(first) if draft.booking_date.is_none() || draft.late == Late::NextOpenPeriod => {
+                first
+            }
+            Some(_) => {
+                let state = self.closings.state(asked);
+                return Err(Refusal::PeriodClosed { day: asked, state });
+            }
+        };
+        // What is booked on another day takes effect on that day, unless it says when.
+        let begin = draft.booking_date.filter(|day| *day != today);
+        let begin = begin.map_or(record_time, |day| day.start_in(&self.zone));
+        let effective_time = draft.effective_time.unwrap_or(begin);
+        Ok(Booked { booking_date, effective_time })
     }
 
     fn check_versions(&self, draft: &NewTransaction) -> Result<(), Refusal> {
@@ -232,6 +264,9 @@ impl Books {
         draft: &NewTransaction,
         captures: Option<Captures>,
     ) -> Result<(), Refusal> {
+        if draft.import_source.is_some() {
+            return Ok(());
+        }
         let has_limits = |account: &LedgerAccount| {
             account.controls.iter().any(|controls| !controls.limits.is_empty())
         };

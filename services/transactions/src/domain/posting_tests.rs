@@ -76,7 +76,13 @@ fn blocks_hold_from_their_start_until_their_end_and_name_their_source() {
 }
 
 fn controls(source: &str, block: Block) -> Controls {
-    Controls { source: source.to_owned(), version: 1, blocks: vec![block], limits: vec![] }
+    Controls {
+        source: source.to_owned(),
+        version: 1,
+        blocks: vec![block],
+        limits: vec![],
+        timeline: None,
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Why something is refused.
 
 use shared::money::Money;
-use shared::time::Timestamp;
+use shared::time::{Day, Timestamp};
 
 use super::limit::Exceeded;
-use super::{AccountId, Act, EntryRef, HoldId, HoldState, LinkType, TransactionId};
+use super::{AccountId, Act, EntryRef, HoldId, HoldState, LinkType, PeriodState, TransactionId};
 
 /// What of a request a refusal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) enum Refusal {
     IsReversal(TransactionId),
     /// Debits and credits differ.
     Unbalanced { debits: Money, credits: Money },
+    /// The day's period is closed to the caller.
+    PeriodClosed { day: Day, state: PeriodState },
     /// The hold is past its expiry.
     HoldExpired { hold: HoldId, expire_time: Option<Timestamp> },
     /// The hold is captured or released.

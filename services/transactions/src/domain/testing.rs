@@ -6,8 +6,8 @@ use shared::money::{Currency, Money, Units};
 use shared::time::Timestamp;
 
 use super::{
-    AccountClass, AccountId, Books, Direction, LedgerAccount, NewAccount, NewEntry, NewTransaction,
-    Overdraft,
+    AccountClass, AccountId, Books, Direction, Late, LedgerAccount, NewAccount, NewEntry,
+    NewTransaction, Overdraft,
 };
 
 /// The time of the books.
@@ -56,6 +56,10 @@ pub(super) fn transfer(from: u128, to: u128, units: i128) -> NewTransaction {
         external_ids: BTreeMap::new(),
         group_id: None,
         force: None,
+        booking_date: None,
+        late: Late::Refuse,
+        import_source: None,
+        books_soft_closed: false,
     }
 }
 

@@ -6,7 +6,10 @@ use serde::Serialize;
 use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
 
-use super::{AccountId, BatchId, Direction, HoldId, Link, RecordId, TransactionId};
+use super::{
+    AccountId, BatchId, Commitments, DESCRIPTION, Direction, FORCE_REASON, HoldId, Late, Link,
+    RecordId, TransactionId,
+};
 
 /// Entries that one transaction may have.
 pub(crate) const ENTRIES_MAX: usize = 1_000;
@@ -60,12 +63,27 @@ pub(crate) struct NewTransaction {
     pub(crate) group_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) force: Option<Force>,
+    /// The day that decides the period; that of the posting where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) booking_date: Option<Day>,
+    #[serde(skip_serializing_if = "Late::is_default")]
+    pub(crate) late: Late,
+    /// The ledger that it is brought from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) import_source: Option<String>,
+    /// Whether its caller may book where a period is closed softly.
+    #[serde(skip)]
+    pub(crate) books_soft_closed: bool,
 }
 
 impl NewTransaction {
-    /// The rules that it overrides.
+    /// The rules that do not stand against it: what it brings from another ledger has happened.
     pub(crate) fn overrides(&self) -> Overrides {
-        self.force.as_ref().map_or(Overrides::default(), |force| force.overrides)
+        match (&self.import_source, &self.force) {
+            (Some(_), _) => Overrides::of(Overrides::ALL),
+            (None, Some(force)) => force.overrides,
+            (None, None) => Overrides::default(),
+        }
     }
 }
 
@@ -145,6 +163,8 @@ pub(crate) struct PostedTransaction {
     pub(crate) booking_date: Day,
     /// The day of the effective time.
     pub(crate) value_date: Day,
+    /// The day of the record time.
+    pub(crate) record_date: Day,
     /// The batch that it was posted with, all or nothing, and its place there.
     pub(crate) batch: Option<(BatchId, i32)>,
     pub(crate) links: Vec<Link>,
@@ -154,6 +174,19 @@ pub(crate) struct PostedTransaction {
     pub(crate) force: Option<Force>,
     pub(crate) reverses: Option<TransactionId>,
     pub(crate) hold: Option<HoldId>,
+    pub(crate) import_source: Option<String>,
+    /// To its texts.
+    pub(crate) commitments: Commitments,
+}
+
+impl PostedTransaction {
+    /// What people wrote about it: the texts, by their indexes.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (i32, &str)> {
+        let reason = self.force.as_ref().map_or("", |force| force.reason.as_str());
+        let own = [(FORCE_REASON, reason), (DESCRIPTION, self.description.as_str())];
+        let memos = self.entries.iter().map(|entry| entry.entry.memo.as_str());
+        own.into_iter().chain((0..).zip(memos))
+    }
 }
 
 /// A currency whose debits and credits differ.

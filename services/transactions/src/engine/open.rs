@@ -11,7 +11,10 @@ use crate::domain::{
     AccountId, Books, Collection, EntryRef, HoldId, Order, Original, TransactionId, UsageKey,
 };
 use crate::error::Error;
-use crate::store::{external_ids, holds, ledger_accounts, limit_usages, links, transactions};
+use crate::store::ledger_accounts::Locked;
+use crate::store::{
+    calendars, external_ids, holds, ledger_accounts, limit_usages, links, transactions,
+};
 
 /// Whether what is read will be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +58,19 @@ pub(super) fn open(
     accounts.extend(reversed_accounts(&items, &books.originals));
     let requests: Vec<(&str, &str)> =
         jobs.iter().filter_map(|job| job.request()).map(super::key).collect();
-    let (found, has_outcomes) = match locks {
-        Locks::Rows => ledger_accounts::lock(conn, id, &accounts, &requests)?,
-        Locks::None => (ledger_accounts::select_all(conn, id, &accounts)?, false),
-    };
-    books.accounts = found;
+    let mut has_outcomes = false;
+    match locks {
+        Locks::Rows => {
+            let locked = lock(conn, id, &accounts, &requests)?;
+            has_outcomes = locked.has_outcomes;
+            books.accounts = locked.accounts;
+            books.closings = locked.closings.unwrap_or_default();
+        }
+        Locks::None => {
+            books.accounts = ledger_accounts::select_all(conn, id, &accounts)?;
+            books.closings = calendars::select(conn, id)?;
+        }
+    }
     let next = find_expired(conn, id, &books, &mut hold_ids)?;
     let mut holds = holds::select_all(conn, id, &hold_ids)?;
     // One that was made since its account was looked for is not locked, and so not there.
@@ -75,6 +86,22 @@ pub(super) fn open(
         books.expire(account, next);
     }
     Ok(Opened { books, has_outcomes })
+}
+
+/// Locks the calendar and the accounts. A tenant's first posting makes its calendar, or there would
+/// be nothing that it and who closes a period could wait for each other at.
+fn lock(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accounts: &BTreeSet<AccountId>,
+    requests: &[(&str, &str)],
+) -> Result<Locked, Error> {
+    let locked = ledger_accounts::lock(conn, tenant, accounts, requests)?;
+    if locked.closings.is_some() || locked.accounts.is_empty() {
+        return Ok(locked);
+    }
+    calendars::ensure(conn, tenant)?;
+    ledger_accounts::lock(conn, tenant, accounts, requests)
 }
 
 /// The ids that callers chose and that are in use.

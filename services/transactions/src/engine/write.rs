@@ -1,10 +1,11 @@
 //! What a batch writes: outcomes, then the books. What another transaction has claimed since it was
 //! looked for shows as a unique violation, upon which everything is decided again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::PgConnection;
 use shared::changes;
+use shared::commitment::Commitment;
 use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::outcome;
@@ -12,7 +13,7 @@ use shared::problem::Problem;
 
 use super::{Answer, Job, Settled};
 use crate::domain::{
-    Books, Changed, ExternalId, Hold, HoldId, LedgerAccount, Made, PostedTransaction, Usage,
+    Books, Changed, ExternalId, HELD, Hold, HoldId, LedgerAccount, Made, PostedTransaction, Usage,
     UsageKey,
 };
 use crate::error::Error;
@@ -63,9 +64,11 @@ fn write_all(
     let Changed { accounts, holds: changed, entries, usages, events, days } = &books.changed;
     let accounts: Vec<&LedgerAccount> =
         accounts.iter().filter_map(|id| books.accounts.get(id)).collect();
+    let time = accounts.iter().map(|account| account.record_time).max();
+    let time = time.map_or(books.now(), |time| time.max(books.now()));
     let refused = outcomes.iter().filter(|outcome| outcome.result.is_err());
     let names = refused.map(|one| format!("{}/{}", one.request.operation, one.request.request_id));
-    changes::insert(conn, tenant, "request.rejected", names.collect(), books.now())?;
+    changes::insert(conn, tenant, "request.rejected", names.collect(), time)?;
     if accounts.is_empty() {
         return outcome::insert_all(conn, tenant, &outcomes);
     }
@@ -84,7 +87,7 @@ fn write_all(
         Some((*entry, *original))
     });
     links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
-    postings::write(conn, tenant, &outcomes, &posted, &accounts, books.now())?;
+    postings::write(conn, tenant, &outcomes, &posted, &accounts, time)?;
     let changed = changed.iter().filter_map(|id| books.holds.get(id));
     let (old, new): (Vec<&Hold>, Vec<&Hold>) =
         changed.partition(|hold| known.holds.contains(&hold.id));
@@ -93,15 +96,32 @@ fn write_all(
     hold_events::insert(conn, tenant, events)?;
     hold_texts::insert(conn, tenant, &new, events)?;
     let names = events.iter().map(|event| format!("{}/{}", event.hold.uuid(), event.seq));
-    changes::insert(conn, tenant, "hold.changed", names.collect(), books.now())?;
-    let new = books.external_ids.iter().filter(|(id, _)| !known.external_ids.contains(*id));
-    let new: Vec<(ExternalId, uuid::Uuid)> = new.map(|(id, by)| (id.clone(), *by)).collect();
-    external_ids::insert(conn, tenant, &new)?;
+    changes::insert(conn, tenant, HELD, names.collect(), time)?;
+    external_ids::insert(conn, tenant, &new_external_ids(books, known, &posted))?;
     let usages = usages.iter().filter_map(|key| Some((key, books.usages.get(key)?)));
     let (old, new): (Vec<(&UsageKey, &Usage)>, Vec<_>) =
         usages.partition(|(key, _)| known.usages.contains(*key));
     limit_usages::write(conn, tenant, &new, &old)?;
     day_totals::add(conn, tenant, days)
+}
+
+/// The external ids that are new, each with its commitment: those of transactions have been made
+/// with their leaves.
+fn new_external_ids(
+    books: &Books,
+    known: &Known,
+    posted: &[&PostedTransaction],
+) -> Vec<(ExternalId, uuid::Uuid, Commitment)> {
+    let posted: BTreeMap<uuid::Uuid, &PostedTransaction> =
+        posted.iter().map(|posted| (posted.id.uuid(), *posted)).collect();
+    let new = books.external_ids.iter().filter(|(id, _)| !known.external_ids.contains(*id));
+    let commit = |(id, holder): (&ExternalId, &uuid::Uuid)| {
+        let (_, kind, value) = id;
+        let made = posted.get(holder).and_then(|posted| posted.commitments.external_ids.get(kind));
+        let new = || Commitment::new(&format!("external_ids/{kind}"), value);
+        (id.clone(), *holder, made.cloned().unwrap_or_else(new))
+    };
+    new.map(commit).collect()
 }
 
 /// What the jobs with a request id have come to.

@@ -4,7 +4,7 @@
 use shared::money::{Currency, Money, Units};
 use shared::problem::{Problem, Reason};
 
-use crate::domain::{LinkType, Place, Refusal, Window};
+use crate::domain::{LinkType, Place, Refusal, Window, period_name};
 
 /// The problem of a refusal.
 pub(super) fn problem(refusal: &Refusal) -> Problem {
@@ -67,6 +67,13 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
                 .figure("currency", currency)
                 .figure("debits", debits)
                 .figure("credits", credits)
+        }
+        R::PeriodClosed { day, state } => {
+            let (period, state) = (period_name(*day), state.name());
+            Problem::new(Reason::PeriodClosed, format!("{period} is {state}."))
+                .figure("period", period)
+                .figure("booking_date", day)
+                .figure("state", state)
         }
         R::Blocked { .. }
         | R::InsufficientFunds { .. }

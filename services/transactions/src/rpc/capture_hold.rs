@@ -61,6 +61,9 @@ pub(super) fn order(request: wire::CaptureHoldRequest, known: &Currencies) -> De
         external_ids: request.external_ids,
         group_id: request.group_id,
         force: request.force,
+        booking_date: String::new(),
+        late: wire::LatePosting::Unspecified,
+        import: None,
     };
     let draft = draft(fields, Some("CAPTURE"), entries, known)?;
     Ok(Order::Capture(Capture { hold, what, keep_open: request.keep_open, draft }))

@@ -65,8 +65,8 @@ async fn handle(
     let request = close.request_id.clone().map(request).transpose()?;
     // The lock orders this against every posting: one that comes later finds the account closed.
     let write = move |conn: &mut PgConnection| {
-        let (found, _) = ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]), &[])?;
-        let account = found.into_values().next().ok_or_else(|| id.not_found())?;
+        let locked = ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]), &[])?;
+        let account = locked.accounts.into_values().next().ok_or_else(|| id.not_found())?;
         if account.close_time.is_some() {
             return Ok(account);
         }

@@ -43,6 +43,7 @@ pub(super) fn order(request: wire::CreateTransactionRequest, known: &Currencies)
 }
 
 fn transaction_fields(wire: wire::Transaction, known: &Currencies) -> Decoded<NewTransaction> {
+    let late = wire.late();
     let entries = entries(wire.entries, known).at("entries")?;
     let fields = Fields {
         transaction_id: String::new(),
@@ -55,6 +56,9 @@ fn transaction_fields(wire: wire::Transaction, known: &Currencies) -> Decoded<Ne
         external_ids: wire.external_ids,
         group_id: wire.group_id,
         force: wire.force,
+        booking_date: wire.booking_date,
+        late,
+        import: wire.import,
     };
     draft(fields, None, entries, known)
 }

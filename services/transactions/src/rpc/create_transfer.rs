@@ -48,6 +48,7 @@ pub(super) fn order(request: wire::CreateTransferRequest, known: &Currencies) ->
         NewEntry::plain(from, Direction::Debit, amount),
         NewEntry::plain(to, Direction::Credit, amount),
     ];
+    let late = request.late();
     let fields = Fields {
         transaction_id: request.transaction_id,
         kind: request.r#type,
@@ -59,6 +60,9 @@ pub(super) fn order(request: wire::CreateTransferRequest, known: &Currencies) ->
         external_ids: request.external_ids,
         group_id: request.group_id,
         force: request.force,
+        booking_date: request.booking_date,
+        late,
+        import: None,
     };
     Ok(Order::Post(draft(fields, Some("TRANSFER"), entries, known)?))
 }

@@ -121,7 +121,11 @@ pub(super) fn controls(
         currencies.extend(currency.map(|currency| (field, currency)));
     }
     let source = field::kebab(wire.source, 32).at("source")?;
-    Ok((Controls { source, version: wire.version, blocks, limits }, currencies))
+    let timeline = match wire.timeline.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| invalid("must be a UUID")).at("timeline")?),
+    };
+    Ok((Controls { source, version: wire.version, blocks, limits, timeline }, currencies))
 }
 
 /// Whether all amounts are in the currency of their account.

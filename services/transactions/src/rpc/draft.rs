@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::money::{Currencies, Money, Units};
 use shared::problem::{Problem, Reason};
-use shared::time::Timestamp;
+use shared::time::{Day, Timestamp};
 use strongroom_proto::transactions::v1 as wire;
 
 use super::decode;
 use crate::domain::{
-    AccountId, ENTRIES_MAX, EntryRef, Evidence, Force, Link, LinkType, NewEntry, NewTransaction,
-    Override, Overrides, RecordId, TransactionId, check_balance,
+    AccountId, ENTRIES_MAX, EntryRef, Evidence, Force, Late, Link, LinkType, NewEntry,
+    NewTransaction, Override, Overrides, RecordId, TransactionId, check_balance,
 };
 
 const DESCRIPTION_MAX: usize = 1_024;
@@ -21,7 +21,7 @@ const LINKS_MAX: usize = 1_000;
 const EVIDENCE_MAX: usize = 16;
 const EXTERNAL_IDS_MAX: usize = 8;
 const EXTERNAL_ID_MAX: usize = 128;
-const GROUP_ID_MAX: usize = 64;
+const WORD_MAX: usize = 64;
 
 /// What every posting may have beside its entries, as the wire has it.
 pub(super) struct Fields {
@@ -35,6 +35,9 @@ pub(super) struct Fields {
     pub(super) external_ids: BTreeMap<String, String>,
     pub(super) group_id: String,
     pub(super) force: Option<wire::Force>,
+    pub(super) booking_date: String,
+    pub(super) late: wire::LatePosting,
+    pub(super) import: Option<wire::Import>,
 }
 
 /// Reads a posting; `default` is its type where it names none.
@@ -44,6 +47,11 @@ pub(super) fn draft(
     entries: Vec<NewEntry>,
     known: &Currencies,
 ) -> Decoded<NewTransaction> {
+    let import_source = import_source(fields.import).at("import")?;
+    let booking_date = booking_date(&fields.booking_date).at("booking_date")?;
+    if import_source.is_some() && booking_date.is_none() {
+        return Err(invalid("must be given with import")).at("booking_date");
+    }
     Ok(NewTransaction {
         id: TransactionId::parse_chosen(&fields.transaction_id).at("transaction_id")?,
         kind: kind(fields.kind, default).at("type")?,
@@ -56,6 +64,13 @@ pub(super) fn draft(
         external_ids: external_ids(fields.external_ids).at("external_ids")?,
         group_id: group_id(fields.group_id).at("group_id")?,
         force: force(fields.force).at("force")?,
+        booking_date,
+        late: match fields.late {
+            wire::LatePosting::NextOpenPeriod => Late::NextOpenPeriod,
+            wire::LatePosting::Refuse | wire::LatePosting::Unspecified => Late::Refuse,
+        },
+        import_source,
+        books_soft_closed: false,
     })
 }
 
@@ -193,15 +208,29 @@ pub(super) fn external_ids(ids: BTreeMap<String, String>) -> Decoded<BTreeMap<St
 
 /// A group; none where it is empty.
 pub(super) fn group_id(id: String) -> Decoded<Option<String>> {
-    if id.is_empty() {
-        return Ok(None);
-    }
+    if id.is_empty() { Ok(None) } else { word(id).map(Some) }
+}
+
+fn booking_date(day: &str) -> Decoded<Option<Day>> {
+    if day.is_empty() { Ok(None) } else { Day::parse(day).map(Some) }
+}
+
+/// The ledger that a posting is brought from.
+fn import_source(wire: Option<wire::Import>) -> Decoded<Option<String>> {
+    let source = wire.map(|import| match import.source.is_empty() {
+        true => Err(invalid("is required")).at("source"),
+        false => word(import.source).at("source"),
+    });
+    source.transpose()
+}
+
+fn word(word: String) -> Decoded<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    if id.len() > GROUP_ID_MAX || !id.chars().all(fits) {
-        let sentence = format!("must be at most {GROUP_ID_MAX} letters, digits and \"._:-\"");
+    if word.len() > WORD_MAX || !word.chars().all(fits) {
+        let sentence = format!("must be at most {WORD_MAX} letters, digits and \"._:-\"");
         return Err(invalid(sentence));
     }
-    Ok(Some(id))
+    Ok(word)
 }
 
 /// What rules are overridden, and why.

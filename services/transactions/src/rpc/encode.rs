@@ -82,6 +82,9 @@ pub(super) fn transaction(posted: PostedTransaction, call: &Call) -> wire::Trans
         force: posted.force.map(force),
         reverses: posted.reverses.map(TransactionId::name).unwrap_or_default(),
         hold: posted.hold.map(HoldId::name).unwrap_or_default(),
+        late: wire::LatePosting::Unspecified.into(),
+        import: posted.import_source.map(|source| wire::Import { source }),
+        redacted: posted.commitments.is_redacted(),
     }
 }
 

@@ -12,11 +12,10 @@ use tonic::{Request, Response, Status};
 
 use super::orders::sees_balances;
 use super::{Rpc, decode, encode, filters};
-use crate::domain::{AccountId, Direction, LedgerAccount, TransactionId};
+use crate::domain::{AccountId, DESCRIPTION, Direction, LedgerAccount, TransactionId};
 use crate::error::Error;
 use crate::store::entries::{self, Listed};
-use crate::store::ledger_accounts;
-use crate::store::texts::{self, DESCRIPTION};
+use crate::store::{ledger_accounts, texts};
 
 const QUERY: &str = "list-entries";
 const FIELDS: [&str; 3] = ["type", "direction", "record_time"];

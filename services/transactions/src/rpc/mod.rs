@@ -3,7 +3,9 @@
 mod batch_get_balances;
 mod capture_hold;
 mod close_ledger_account;
+mod close_period;
 mod create_hold;
+mod create_statement;
 mod create_transaction;
 mod create_transfer;
 mod currencies;
@@ -18,21 +20,33 @@ mod get_balance;
 mod get_currency;
 mod get_hold;
 mod get_ledger_account;
+mod get_statement;
 mod get_transaction;
+mod get_trial_balance;
 mod increase_hold;
 mod introduce;
 mod list_currencies;
 mod list_entries;
 mod list_holds;
 mod list_ledger_accounts;
+mod list_mismatches;
+mod list_periods;
+mod list_statement_lines;
+mod list_statements;
 mod list_transactions;
 mod orders;
+mod redact_transaction;
 mod register_currency;
 mod register_ledger_account;
 mod release_hold;
+mod render_statement;
+mod reopen_period;
 mod replay;
+mod resolve_mismatch;
 mod reverse_transaction;
 mod set_ledger_controls;
+mod soft_close_period;
+mod verify_books;
 
 use shared::clock::Clock;
 use shared::db::Db;
@@ -43,9 +57,11 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use wire::balance_service_server::{BalanceService, BalanceServiceServer};
+use wire::books_service_server::{BooksService, BooksServiceServer};
 use wire::currency_service_server::{CurrencyService, CurrencyServiceServer};
 use wire::hold_service_server::{HoldService, HoldServiceServer};
 use wire::ledger_service_server::{LedgerService, LedgerServiceServer};
+use wire::statement_service_server::{StatementService, StatementServiceServer};
 use wire::transaction_service_server::{TransactionService, TransactionServiceServer};
 
 use crate::clients::Accounts;
@@ -105,6 +121,16 @@ impl Rpc {
                     .max_encoding_message_size(limit),
             )
             .add_service(
+                StatementServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
+            .add_service(
+                BooksServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .max_encoding_message_size(limit),
+            )
+            .add_service(
                 CurrencyServiceServer::new(self)
                     .max_decoding_message_size(limit)
                     .max_encoding_message_size(limit),
@@ -140,6 +166,13 @@ impl TransactionService for Rpc {
         request: Request<wire::GetTransactionRequest>,
     ) -> Result<Response<wire::Transaction>, Status> {
         get_transaction::call(self, request).await
+    }
+
+    async fn redact_transaction(
+        &self,
+        request: Request<wire::RedactTransactionRequest>,
+    ) -> Result<Response<wire::Transaction>, Status> {
+        redact_transaction::call(self, request).await
     }
 
     async fn reverse_transaction(
@@ -202,6 +235,13 @@ impl BalanceService for Rpc {
         request: Request<wire::GetBalanceRequest>,
     ) -> Result<Response<wire::Balance>, Status> {
         get_balance::call(self, request).await
+    }
+
+    async fn get_trial_balance(
+        &self,
+        request: Request<wire::GetTrialBalanceRequest>,
+    ) -> Result<Response<wire::TrialBalance>, Status> {
+        get_trial_balance::call(self, request).await
     }
 
     async fn batch_get_balances(
@@ -299,5 +339,99 @@ impl CurrencyService for Rpc {
         request: Request<wire::ListCurrenciesRequest>,
     ) -> Result<Response<wire::ListCurrenciesResponse>, Status> {
         list_currencies::call(self, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl StatementService for Rpc {
+    async fn create_statement(
+        &self,
+        request: Request<wire::CreateStatementRequest>,
+    ) -> Result<Response<wire::Statement>, Status> {
+        create_statement::call(self, request).await
+    }
+
+    async fn get_statement(
+        &self,
+        request: Request<wire::GetStatementRequest>,
+    ) -> Result<Response<wire::Statement>, Status> {
+        get_statement::call(self, request).await
+    }
+
+    async fn list_statements(
+        &self,
+        request: Request<wire::ListStatementsRequest>,
+    ) -> Result<Response<wire::ListStatementsResponse>, Status> {
+        list_statements::call(self, request).await
+    }
+
+    async fn list_statement_lines(
+        &self,
+        request: Request<wire::ListStatementLinesRequest>,
+    ) -> Result<Response<wire::ListStatementLinesResponse>, Status> {
+        list_statement_lines::call(self, request).await
+    }
+
+    type RenderStatementStream = render_statement::Pieces;
+
+    async fn render_statement(
+        &self,
+        request: Request<wire::RenderStatementRequest>,
+    ) -> Result<Response<render_statement::Pieces>, Status> {
+        render_statement::call(self, request).await
+    }
+
+    async fn soft_close_period(
+        &self,
+        request: Request<wire::SoftClosePeriodRequest>,
+    ) -> Result<Response<wire::Period>, Status> {
+        soft_close_period::call(self, request).await
+    }
+
+    async fn close_period(
+        &self,
+        request: Request<wire::ClosePeriodRequest>,
+    ) -> Result<Response<wire::Period>, Status> {
+        close_period::call(self, request).await
+    }
+
+    async fn reopen_period(
+        &self,
+        request: Request<wire::ReopenPeriodRequest>,
+    ) -> Result<Response<wire::Period>, Status> {
+        reopen_period::call(self, request).await
+    }
+
+    async fn list_periods(
+        &self,
+        request: Request<wire::ListPeriodsRequest>,
+    ) -> Result<Response<wire::ListPeriodsResponse>, Status> {
+        list_periods::call(self, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl BooksService for Rpc {
+    type VerifyBooksStream = verify_books::Progress;
+
+    async fn verify_books(
+        &self,
+        request: Request<wire::VerifyBooksRequest>,
+    ) -> Result<Response<verify_books::Progress>, Status> {
+        verify_books::call(self, request).await
+    }
+
+    async fn list_mismatches(
+        &self,
+        request: Request<wire::ListMismatchesRequest>,
+    ) -> Result<Response<wire::ListMismatchesResponse>, Status> {
+        list_mismatches::call(self, request).await
+    }
+
+    async fn resolve_mismatch(
+        &self,
+        request: Request<wire::ResolveMismatchRequest>,
+    ) -> Result<Response<wire::Mismatch>, Status> {
+        resolve_mismatch::call(self, request).await
     }
 }

@@ -16,6 +16,10 @@ use crate::engine::{self, Ask, Item, Job, Settled, preview};
 
 /// The permission to override rules.
 const FORCE: &str = "transactions.transactions.force";
+/// The permission to bring what another ledger posted.
+const IMPORT: &str = "transactions.transactions.import";
+/// The permission to book where a period is closed softly.
+const BOOK_SOFT_CLOSED: &str = "transactions.periods.postSoftClosed";
 /// The permission to see balances, and the figures that would tell them.
 const SEE_BALANCES: &str = "transactions.balances.get";
 /// The figures of refusals that tell balances. In LIMIT_EXCEEDED "limit" is a name, and tells none.
@@ -143,6 +147,9 @@ fn check(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<(), Problem> {
         if order.force().is_some() {
             require(call, FORCE).map_err(item)?;
         }
+        if order.draft().is_some_and(|draft| draft.import_source.is_some()) {
+            require(call, IMPORT).map_err(item)?;
+        }
         if order.draft().and_then(|draft| draft.effective_time).is_some_and(|time| time > now) {
             let problem = Problem::new(Reason::FieldInvalid, "must not be in the future");
             return Err(item(problem.in_field("effective_time")));
@@ -248,7 +255,15 @@ fn job(rpc: &Rpc, call: &Call, asked: &Asked) -> Result<Job, Problem> {
         }
     };
     let batch = asked.is_batch.then(BatchId::generate);
-    let items = asked.orders.iter().map(|(_, order)| Item::new(order.clone())).collect();
+    let books_soft_closed = require(call, BOOK_SOFT_CLOSED).is_ok();
+    let item = |(_, order): &(Method, Order)| {
+        let mut order = order.clone();
+        if let Some(draft) = order.draft_mut() {
+            draft.books_soft_closed = books_soft_closed;
+        }
+        Item::new(order)
+    };
+    let items = asked.orders.iter().map(item).collect();
     let tenant = Arc::clone(call.tenant()?);
     Ok(Job { tenant, ask: Ask::Orders { request, batch, items } })
 }

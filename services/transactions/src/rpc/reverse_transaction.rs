@@ -42,6 +42,7 @@ pub(super) fn order(
     known: &Currencies,
 ) -> Decoded<Order> {
     let original = TransactionId::parse_name(&request.name).at("name")?;
+    let late = request.late();
     let parts = parts(request.parts, known).at("parts")?;
     let fields = Fields {
         transaction_id: request.transaction_id,
@@ -54,6 +55,9 @@ pub(super) fn order(
         external_ids: request.external_ids,
         group_id: request.group_id,
         force: request.force,
+        booking_date: request.booking_date,
+        late,
+        import: None,
     };
     let draft = draft(fields, Some("REVERSAL"), Vec::new(), known)?;
     Ok(Order::Reverse(Reversal { original, parts, draft }))

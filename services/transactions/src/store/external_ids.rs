@@ -8,8 +8,8 @@ use shared::commitment::Commitment;
 use shared::db::statement;
 use shared::ids::TenantId;
 
-use super::column;
 use super::schema::external_ids;
+use super::{column, texts};
 use crate::domain::{Collection, ExternalId};
 
 #[derive(Debug, QueryableByName)]
@@ -17,8 +17,17 @@ use crate::domain::{Collection, ExternalId};
 struct Row {
     collection: i16,
     kind: String,
-    value: String,
+    value: Option<String>,
     holder_id: uuid::Uuid,
+    salt: Option<Vec<u8>>,
+    commitment: Vec<u8>,
+}
+
+/// The external ids of one holder, by kind. Of what has been redacted only the commitment is left.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) commitments: BTreeMap<String, Commitment>,
 }
 
 pub(super) fn collection_column(collection: Collection) -> i16 {
@@ -36,7 +45,7 @@ pub(crate) fn taken(
 ) -> QueryResult<BTreeMap<ExternalId, uuid::Uuid>> {
     const TAKEN: &str = "\
         SELECT e.* FROM unnest($2, $3, $4) AS n (collection, kind, value), LATERAL ( \
-            SELECT collection, kind, value, holder_id FROM external_ids \
+            SELECT collection, kind, value, holder_id, salt, commitment FROM external_ids \
             WHERE tenant_id = $1 AND collection = n.collection AND kind = n.kind \
                 AND value = n.value LIMIT 1) e";
     if wanted.is_empty() {
@@ -50,10 +59,10 @@ pub(crate) fn taken(
         column(&wanted, |id| id.2.clone()).into_sql::<Array<Text>>(),
     );
     let rows: Vec<Row> = statement(TAKEN, binds).load(conn)?;
-    let taken = rows.into_iter().map(|row| {
+    let taken = rows.into_iter().filter_map(|row| {
         let holds = row.collection == collection_column(Collection::Holds);
         let collection = if holds { Collection::Holds } else { Collection::Transactions };
-        ((collection, row.kind, row.value), row.holder_id)
+        Some(((collection, row.kind, row.value?), row.holder_id))
     });
     Ok(taken.collect())
 }
@@ -62,7 +71,7 @@ pub(crate) fn taken(
 pub(crate) fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
-    ids: &[(ExternalId, uuid::Uuid)],
+    ids: &[(ExternalId, uuid::Uuid, Commitment)],
 ) -> QueryResult<()> {
     const INSERT: &str = "\
         INSERT INTO external_ids (tenant_id, collection, kind, value, holder_id, salt, \
@@ -71,32 +80,29 @@ pub(crate) fn insert(
     if ids.is_empty() {
         return Ok(());
     }
-    let commitments = column(ids, |((_, kind, value), _)| {
-        Commitment::new(&format!("external_ids/{kind}"), value)
-    });
     let binds = (
         tenant.into_sql::<Uuid>(),
         column(ids, |id| collection_column(id.0.0)).into_sql::<Array<SmallInt>>(),
         column(ids, |id| id.0.1.clone()).into_sql::<Array<Text>>(),
         column(ids, |id| id.0.2.clone()).into_sql::<Array<Text>>(),
         column(ids, |id| id.1).into_sql::<Array<Uuid>>(),
-        column(&commitments, |c| c.salt.clone()).into_sql::<Array<Binary>>(),
-        column(&commitments, |c| c.value.clone()).into_sql::<Array<Binary>>(),
+        column(ids, |id| id.2.salt.clone()).into_sql::<Array<Binary>>(),
+        column(ids, |id| id.2.value.clone()).into_sql::<Array<Binary>>(),
     );
     statement(INSERT, binds).execute(conn)?;
     Ok(())
 }
 
-/// The external ids of these holders.
+/// The external ids of these holders. Those that have none are left out.
 pub(crate) fn of_holders(
     conn: &mut PgConnection,
     tenant: TenantId,
     collection: Collection,
     holders: Vec<uuid::Uuid>,
-) -> QueryResult<BTreeMap<uuid::Uuid, BTreeMap<String, String>>> {
+) -> QueryResult<BTreeMap<uuid::Uuid, Given>> {
     const READ: &str = "\
         SELECT e.* FROM unnest($3) AS n (id), LATERAL ( \
-            SELECT collection, kind, value, holder_id FROM external_ids \
+            SELECT collection, kind, value, holder_id, salt, commitment FROM external_ids \
             WHERE tenant_id = $1 AND collection = $2 AND holder_id = n.id OFFSET 0) e";
     let binds = (
         tenant.into_sql::<Uuid>(),
@@ -104,9 +110,12 @@ pub(crate) fn of_holders(
         holders.into_sql::<Array<Uuid>>(),
     );
     let rows: Vec<Row> = statement(READ, binds).load(conn)?;
-    let mut found: BTreeMap<uuid::Uuid, BTreeMap<String, String>> = BTreeMap::new();
+    let mut found: BTreeMap<uuid::Uuid, Given> = BTreeMap::new();
     for row in rows {
-        found.entry(row.holder_id).or_default().insert(row.kind, row.value);
+        let given = found.entry(row.holder_id).or_default();
+        given.values.extend(row.value.map(|value| (row.kind.clone(), value)));
+        let commitment = texts::stored(row.salt, Some(row.commitment));
+        given.commitments.extend(commitment.map(|one| (row.kind, one)));
     }
     Ok(found)
 }

@@ -1,5 +1,7 @@
 //! `hold_events`: what happened to holds.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Nullable, Numeric, SmallInt, Timestamptz, Uuid};
 use shared::db::statement;
@@ -30,6 +32,41 @@ fn event_from_column(column: i16) -> HoldEventType {
         4 => HoldEventType::Extended,
         5 => HoldEventType::Increased,
         _ => HoldEventType::Expired,
+    }
+}
+
+#[derive(Debug, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = hold_events)]
+struct Row {
+    hold_id: HoldId,
+    seq: i32,
+    #[diesel(column_name = type_)]
+    kind: i16,
+    amount: Units,
+    remaining_after: Units,
+    transaction_id: Option<TransactionId>,
+    expire_time: Option<Timestamp>,
+    overrides: Option<i16>,
+    record_time: Timestamp,
+    batch_id: Option<BatchId>,
+    batch_index: Option<i32>,
+}
+
+impl From<Row> for HoldEvent {
+    fn from(row: Row) -> Self {
+        Self {
+            hold: row.hold_id,
+            seq: row.seq,
+            kind: event_from_column(row.kind),
+            amount: row.amount,
+            remaining: row.remaining_after,
+            transaction: row.transaction_id,
+            expire_time: row.expire_time,
+            overrides: row.overrides.map_or(Overrides::default(), Overrides::from_number),
+            reason: String::new(),
+            record_time: row.record_time,
+            batch: row.batch_id.zip(row.batch_index),
+        }
     }
 }
 
@@ -71,39 +108,37 @@ pub(crate) fn of_hold(
     tenant: TenantId,
     id: HoldId,
 ) -> QueryResult<Vec<HoldEvent>> {
-    #[derive(Debug, Queryable, Selectable)]
-    #[diesel(table_name = hold_events)]
-    struct EventRow {
-        seq: i32,
-        #[diesel(column_name = type_)]
-        kind: i16,
-        amount: Units,
-        remaining_after: Units,
-        transaction_id: Option<TransactionId>,
-        expire_time: Option<Timestamp>,
-        overrides: Option<i16>,
-        record_time: Timestamp,
-    }
-    let rows: Vec<EventRow> = hold_events::table
+    let rows: Vec<Row> = hold_events::table
         .filter(hold_events::tenant_id.eq(tenant).and(hold_events::hold_id.eq(id)))
         .order(hold_events::seq)
-        .select(EventRow::as_select())
+        .select(Row::as_select())
         .load(conn)?;
     let mut texts = hold_texts::select_all(conn, tenant, vec![id])?;
-    let event = |row: EventRow| HoldEvent {
-        hold: id,
-        seq: row.seq,
-        kind: event_from_column(row.kind),
-        amount: row.amount,
-        remaining: row.remaining_after,
-        transaction: row.transaction_id,
-        expire_time: row.expire_time,
-        overrides: row.overrides.map_or(Overrides::default(), Overrides::from_number),
-        reason: texts.remove(&(id, row.seq)).unwrap_or_default(),
-        record_time: row.record_time,
-        batch: None,
+    let event = |row: Row| {
+        let reason = texts.remove(&(id, row.seq)).unwrap_or_default();
+        HoldEvent { reason, ..row.into() }
     };
     Ok(rows.into_iter().map(event).collect())
+}
+
+/// What happened to holds at some places, without why. Unknown places are left out.
+pub(super) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    places: &[(HoldId, i32)],
+) -> QueryResult<BTreeMap<(HoldId, i32), HoldEvent>> {
+    const READ: &str = "\
+        SELECT e.* FROM unnest($2, $3) AS n (id, seq), LATERAL ( \
+            SELECT hold_id, seq, type, amount, remaining_after, transaction_id, expire_time, \
+                overrides, record_time, batch_id, batch_index \
+            FROM hold_events WHERE tenant_id = $1 AND hold_id = n.id AND seq = n.seq LIMIT 1) e";
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        column(places, |place| place.0).into_sql::<Array<Uuid>>(),
+        column(places, |place| place.1).into_sql::<Array<Integer>>(),
+    );
+    let rows: Vec<Row> = statement(READ, binds).load(conn)?;
+    Ok(rows.into_iter().map(|row| ((row.hold_id, row.seq), row.into())).collect())
 }
 
 /// The holds that a batch has made or released, by their places in it.

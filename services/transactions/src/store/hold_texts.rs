@@ -8,8 +8,8 @@ use shared::commitment::Commitment;
 use shared::db::statement;
 use shared::ids::TenantId;
 
-use super::column;
 use super::schema::hold_texts;
+use super::{column, texts};
 use crate::domain::{Hold, HoldEvent, HoldId};
 
 #[derive(Debug, QueryableByName)]
@@ -49,6 +49,34 @@ pub(crate) fn insert(
     );
     statement(INSERT, binds).execute(conn)?;
     Ok(())
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = hold_texts)]
+struct Committed {
+    hold_id: HoldId,
+    event_seq: i32,
+    salt: Option<Vec<u8>>,
+    commitment: Vec<u8>,
+}
+
+/// The commitments to the texts of holds.
+pub(super) fn commitments(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: Vec<HoldId>,
+) -> QueryResult<BTreeMap<(HoldId, i32), Commitment>> {
+    const READ: &str = "\
+        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT hold_id, event_seq, salt, commitment FROM hold_texts \
+            WHERE tenant_id = $1 AND hold_id = n.id OFFSET 0) t";
+    let binds = (tenant.into_sql::<Uuid>(), ids.into_sql::<Array<Uuid>>());
+    let rows: Vec<Committed> = statement(READ, binds).load(conn)?;
+    let committed = rows.into_iter().filter_map(|row| {
+        let commitment = texts::stored(row.salt, Some(row.commitment))?;
+        Some(((row.hold_id, row.event_seq), commitment))
+    });
+    Ok(committed.collect())
 }
 
 /// The texts of holds: 0 is the description, and n is why event n overrode rules.

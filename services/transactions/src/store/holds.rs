@@ -251,7 +251,7 @@ pub(crate) fn select_all(
             create_time: row.create_time,
             record_time: row.record_time,
             description: texts.remove(&(row.id, 0)).unwrap_or_default(),
-            external_ids: external.remove(&row.id.uuid()).unwrap_or_default(),
+            external_ids: external.remove(&row.id.uuid()).unwrap_or_default().values,
             force,
         };
         found.insert(row.id, hold);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Text, Uuid};
+use diesel::sql_types::{Array, Bool, Date, Nullable, Text, Uuid};
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
@@ -12,7 +12,7 @@ use shared::time::{Day, Timestamp};
 use super::holds;
 use super::schema::ledger_accounts;
 use crate::domain::{
-    AccountClass, AccountId, Controls, CustomerId, DayTotal, LedgerAccount, Overdraft,
+    AccountClass, AccountId, Closings, Controls, CustomerId, DayTotal, LedgerAccount, Overdraft,
 };
 use crate::error::Error;
 
@@ -217,20 +217,25 @@ pub(crate) fn as_of<'a>(
 /// ids are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
 /// planned as a walk over all accounts of the tenant, which the order of the index invites.
 ///
-/// In the same round trip it tells whether any of these requests, by operation and id, has an
-/// outcome already.
+/// In the same round trip it locks, before them, which days can be booked on, and tells whether any
+/// of these requests, by operation and id, has an outcome already.
 pub(crate) fn lock(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &BTreeSet<AccountId>,
     requests: &[(&str, &str)],
-) -> Result<(BTreeMap<AccountId, LedgerAccount>, bool), Error> {
+) -> Result<Locked, Error> {
+    // Both cases are the same: the list is only to be read once the calendar is locked.
     const LOCK: &str = "\
-        SELECT a.*, EXISTS ( \
+        SELECT a.*, c.closed_through, c.soft_closed_through, \
+            c.tenant_id IS NOT NULL AS has_calendar, EXISTS ( \
             SELECT FROM unnest($3, $4) AS r (operation, id), LATERAL ( \
                 SELECT FROM outcomes WHERE tenant_id = $1 AND operation = r.operation \
                     AND request_id = r.id LIMIT 1) o) AS has_outcome \
-        FROM unnest($2) AS n (id), LATERAL ( \
+        FROM (SELECT) AS one \
+        LEFT JOIN LATERAL (SELECT tenant_id, closed_through, soft_closed_through \
+            FROM calendars WHERE tenant_id = $1 FOR SHARE) c ON true, \
+        LATERAL unnest(CASE WHEN c.tenant_id IS NULL THEN $2 ELSE $2 END) AS n (id), LATERAL ( \
             SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
                 posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
                 record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
@@ -244,16 +249,39 @@ pub(crate) fn lock(
         operations.into_sql::<Array<Text>>(),
         request_ids.into_sql::<Array<Text>>(),
     );
-    let rows: Vec<Locked> = statement(LOCK, binds).load(conn)?;
+    let rows: Vec<LockedRow> = statement(LOCK, binds).load(conn)?;
+    let first = rows.first();
+    let closings = first.filter(|row| row.has_calendar).map(|row| Closings {
+        closed_through: row.closed_through,
+        soft_closed_through: row.soft_closed_through,
+    });
     // Without a row nobody has looked.
-    let has_outcome = rows.first().is_none_or(|row| row.has_outcome);
-    Ok((by_id(rows.into_iter().map(|row| row.account).collect())?, has_outcome))
+    let has_outcomes = first.is_none_or(|row| row.has_outcome);
+    let accounts = by_id(rows.into_iter().map(|row| row.account).collect())?;
+    Ok(Locked { accounts, closings, has_outcomes })
+}
+
+/// Locked accounts, and what was found out with them.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    pub(crate) accounts: BTreeMap<AccountId, LedgerAccount>,
+    /// Which days can be booked on; `None` where the tenant has no calendar yet, or no account was
+    /// found.
+    pub(crate) closings: Option<Closings>,
+    /// Whether any of the requests may have an outcome.
+    pub(crate) has_outcomes: bool,
 }
 
 #[derive(Debug, QueryableByName)]
-struct Locked {
+struct LockedRow {
     #[diesel(embed)]
     account: Row,
+    #[diesel(sql_type = Nullable<Date>)]
+    closed_through: Option<Day>,
+    #[diesel(sql_type = Nullable<Date>)]
+    soft_closed_through: Option<Day>,
+    #[diesel(sql_type = Bool)]
+    has_calendar: bool,
     #[diesel(sql_type = Bool)]
     has_outcome: bool,
 }

@@ -1,6 +1,7 @@
 //! The tables. Every function assumes a transaction, names the tenant, and is set-based where a
 //! batch may be large.
 
+pub(crate) mod calendars;
 pub(crate) mod currencies;
 pub(crate) mod day_totals;
 pub(crate) mod entries;
@@ -9,12 +10,14 @@ pub(crate) mod hold_events;
 pub(crate) mod hold_lists;
 pub(crate) mod hold_texts;
 pub(crate) mod holds;
+pub(crate) mod leaves;
 pub(crate) mod ledger_account_lists;
 pub(crate) mod ledger_accounts;
 pub(crate) mod limit_usages;
 pub(crate) mod links;
 pub(crate) mod postings;
 pub(crate) mod schema;
+pub(crate) mod statements;
 pub(crate) mod texts;
 pub(crate) mod transaction_lists;
 pub(crate) mod transactions;

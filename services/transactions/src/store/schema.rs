@@ -2,6 +2,25 @@
 //! `UPDATE_SCHEMA=1 cargo test -p transactions schema` writes it anew.
 
 diesel::table! {
+    audits (tenant_id) {
+        tenant_id -> Uuid,
+        account_id -> Nullable<Uuid>,
+        transaction_id -> Nullable<Uuid>,
+        leaf -> Nullable<BigInt>,
+        slice_time -> Timestamptz,
+        round_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    calendars (tenant_id) {
+        tenant_id -> Uuid,
+        closed_through -> Nullable<Date>,
+        soft_closed_through -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
     currencies (tenant_id, code) {
         tenant_id -> Uuid,
         code -> Text,
@@ -36,6 +55,7 @@ diesel::table! {
         available_after -> Nullable<Numeric>,
         version_after -> BigInt,
         value_date -> Nullable<Date>,
+        booking_date -> Nullable<Date>,
     }
 }
 
@@ -54,9 +74,9 @@ diesel::table! {
         tenant_id -> Uuid,
         collection -> SmallInt,
         kind -> Text,
-        value -> Text,
+        value -> Nullable<Text>,
         holder_id -> Uuid,
-        salt -> Binary,
+        salt -> Nullable<Binary>,
         commitment -> Binary,
     }
 }
@@ -85,7 +105,7 @@ diesel::table! {
         hold_id -> Uuid,
         event_seq -> Integer,
         text -> Text,
-        salt -> Binary,
+        salt -> Nullable<Binary>,
         commitment -> Binary,
     }
 }
@@ -187,6 +207,65 @@ diesel::table! {
 }
 
 diesel::table! {
+    mismatches (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> SmallInt,
+        resource -> Text,
+        found -> Text,
+        expected -> Text,
+        create_time -> Timestamptz,
+        resolve_time -> Nullable<Timestamptz>,
+        resolution_code -> Nullable<Text>,
+        resolver -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    periods (tenant_id, month) {
+        tenant_id -> Uuid,
+        month -> Date,
+        state -> SmallInt,
+        update_time -> Timestamptz,
+        principal -> Text,
+    }
+}
+
+diesel::table! {
+    statement_lines (tenant_id, statement_id, line) {
+        tenant_id -> Uuid,
+        statement_id -> Uuid,
+        line -> BigInt,
+        transaction_id -> Uuid,
+        entry_index -> Integer,
+        entry_seq -> BigInt,
+        balance -> Numeric,
+    }
+}
+
+diesel::table! {
+    statements (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        account_id -> Uuid,
+        start_date -> Date,
+        end_date -> Date,
+        version -> Integer,
+        supersedes -> Nullable<Uuid>,
+        opening -> Numeric,
+        debits -> Numeric,
+        credits -> Numeric,
+        closing -> Numeric,
+        line_count -> BigInt,
+        entry_seq -> BigInt,
+        hash -> Binary,
+        #[sql_name = "final"]
+        final_ -> Bool,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     texts (tenant_id, transaction_id, entry_index) {
         tenant_id -> Uuid,
         transaction_id -> Uuid,
@@ -212,6 +291,7 @@ diesel::table! {
         reverses -> Nullable<Uuid>,
         hold_id -> Nullable<Uuid>,
         group_id -> Nullable<Text>,
+        import_source -> Nullable<Text>,
     }
 }
 

@@ -8,14 +8,9 @@ use shared::commitment::Commitment;
 use shared::db::statement;
 use shared::ids::TenantId;
 
-use super::column;
 use super::schema::{labels, texts};
-use crate::domain::{PostedTransaction, TransactionId};
-
-/// The index under which a transaction's own description is stored among the memos.
-pub(crate) const DESCRIPTION: i32 = -1;
-/// The index of why it was forced.
-pub(super) const FORCE_REASON: i32 = -2;
+use super::{column, external_ids};
+use crate::domain::{Collection, Commitments, DESCRIPTION, PostedTransaction, TransactionId};
 
 /// Writes the texts of transactions.
 pub(super) fn write_texts(
@@ -26,15 +21,11 @@ pub(super) fn write_texts(
     const INSERT: &str = "\
         INSERT INTO texts (tenant_id, transaction_id, entry_index, text, salt, commitment) \
         SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6) AS n";
-    let mut rows: Vec<(TransactionId, i32, &str, Commitment)> = Vec::new();
+    let mut rows: Vec<(TransactionId, i32, &str, &Commitment)> = Vec::new();
     for transaction in transactions {
-        let memos = transaction.entries.iter().map(|entry| entry.entry.memo.as_str());
-        let reason = transaction.force.as_ref().map_or("", |force| force.reason.as_str());
-        let own = [(FORCE_REASON, reason), (DESCRIPTION, transaction.description.as_str())];
-        let written = own.into_iter().chain((0..).zip(memos));
-        for (index, text) in written.filter(|(_, text)| !text.is_empty()) {
-            let commitment = Commitment::new(&format!("texts/{index}"), text);
-            rows.push((transaction.id, index, text, commitment));
+        let committed = &transaction.commitments.texts;
+        for (index, text) in transaction.texts() {
+            rows.extend(committed.get(&index).map(|one| (transaction.id, index, text, one)));
         }
     }
     if rows.is_empty() {
@@ -62,11 +53,13 @@ pub(super) fn write_labels(
         INSERT INTO labels (tenant_id, transaction_id, record_time, key, value, salt, \
             commitment) \
         SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7) AS n";
-    let mut rows: Vec<(&PostedTransaction, &str, &str, Commitment)> = Vec::new();
+    let mut rows: Vec<(&PostedTransaction, &str, &str, &Commitment)> = Vec::new();
     for transaction in transactions {
+        let committed = &transaction.commitments.labels;
         for (key, value) in &transaction.labels {
-            let commitment = Commitment::new(&format!("labels/{key}"), value);
-            rows.push((transaction, key, value, commitment));
+            rows.extend(
+                committed.get(key).map(|one| (*transaction, key.as_str(), value.as_str(), one)),
+            );
         }
     }
     if rows.is_empty() {
@@ -85,58 +78,93 @@ pub(super) fn write_labels(
     Ok(())
 }
 
+/// What people wrote about a transaction.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    /// By the index of the entry; the transaction's own below zero.
+    pub(super) texts: BTreeMap<i32, String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) external_ids: BTreeMap<String, String>,
+    pub(super) commitments: Commitments,
+}
+
 #[derive(Debug, QueryableByName)]
 #[diesel(table_name = texts)]
-struct Written {
+struct TextRow {
     transaction_id: TransactionId,
     entry_index: i32,
     text: String,
-}
-
-fn by_place(rows: Vec<Written>) -> BTreeMap<(TransactionId, i32), String> {
-    rows.into_iter().map(|row| ((row.transaction_id, row.entry_index), row.text)).collect()
-}
-
-/// The texts of transactions, by transaction and index.
-pub(super) fn select_texts(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    ids: &[TransactionId],
-) -> QueryResult<BTreeMap<(TransactionId, i32), String>> {
-    const READ: &str = "\
-        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
-            SELECT transaction_id, entry_index, text FROM texts \
-            WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) t";
-    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
-    let rows: Vec<Written> = statement(READ, binds).load(conn)?;
-    Ok(by_place(rows))
+    salt: Option<Vec<u8>>,
+    commitment: Option<Vec<u8>>,
 }
 
 #[derive(Debug, QueryableByName)]
 #[diesel(table_name = labels)]
-struct Label {
+struct LabelRow {
     transaction_id: TransactionId,
     key: String,
     value: String,
+    salt: Option<Vec<u8>>,
+    commitment: Option<Vec<u8>>,
 }
 
-/// The labels of transactions.
-pub(super) fn select_labels(
+/// A commitment as it is stored; without a salt it is to what has been redacted. The oldest texts
+/// have none.
+pub(super) fn stored(salt: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Option<Commitment> {
+    value.map(|value| Commitment { salt: salt.unwrap_or_default(), value })
+}
+
+fn is_redacted(commitment: Option<&Commitment>) -> bool {
+    commitment.is_some_and(|commitment| commitment.salt.is_empty())
+}
+
+/// What was written about transactions. Those about which nothing was are left out.
+pub(super) fn of_transactions(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &[TransactionId],
-) -> QueryResult<BTreeMap<TransactionId, BTreeMap<String, String>>> {
-    const READ: &str = "\
+) -> QueryResult<BTreeMap<TransactionId, Writing>> {
+    const TEXTS: &str = "\
+        SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
+            SELECT transaction_id, entry_index, text, salt, commitment FROM texts \
+            WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) t";
+    const LABELS: &str = "\
         SELECT l.* FROM unnest($2) AS n (id), LATERAL ( \
-            SELECT transaction_id, key, value FROM labels \
+            SELECT transaction_id, key, value, salt, commitment FROM labels \
             WHERE tenant_id = $1 AND transaction_id = n.id OFFSET 0) l";
-    let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
-    let rows: Vec<Label> = statement(READ, binds).load(conn)?;
-    let mut found: BTreeMap<TransactionId, BTreeMap<String, String>> = BTreeMap::new();
-    for row in rows {
-        found.entry(row.transaction_id).or_default().insert(row.key, row.value);
+    let binds = || (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
+    let mut found: BTreeMap<TransactionId, Writing> = BTreeMap::new();
+    for row in statement(TEXTS, binds()).load::<TextRow>(conn)? {
+        let writing = found.entry(row.transaction_id).or_default();
+        let commitment = stored(row.salt, row.commitment);
+        if !is_redacted(commitment.as_ref()) {
+            writing.texts.insert(row.entry_index, row.text);
+        }
+        writing.commitments.texts.extend(commitment.map(|one| (row.entry_index, one)));
+    }
+    for row in statement(LABELS, binds()).load::<LabelRow>(conn)? {
+        let writing = found.entry(row.transaction_id).or_default();
+        let commitment = stored(row.salt, row.commitment);
+        if !is_redacted(commitment.as_ref()) {
+            writing.labels.insert(row.key.clone(), row.value);
+        }
+        writing.commitments.labels.extend(commitment.map(|one| (row.key, one)));
+    }
+    let holders = ids.iter().map(|id| id.uuid()).collect();
+    for (id, given) in external_ids::of_holders(conn, tenant, Collection::Transactions, holders)? {
+        let writing = found.entry(TransactionId::from_uuid(id)).or_default();
+        writing.external_ids = given.values;
+        writing.commitments.external_ids = given.commitments;
     }
     Ok(found)
+}
+
+#[derive(Debug, QueryableByName)]
+#[diesel(table_name = texts)]
+struct Memo {
+    transaction_id: TransactionId,
+    entry_index: i32,
+    text: String,
 }
 
 /// The memos of some entries and the descriptions of their transactions, by transaction and index.
@@ -156,6 +184,6 @@ pub(crate) fn select_of_entries(
         column(&wanted, |text| text.0).into_sql::<Array<Uuid>>(),
         column(&wanted, |text| text.1).into_sql::<Array<Integer>>(),
     );
-    let rows: Vec<Written> = statement(READ, binds).load(conn)?;
-    Ok(by_place(rows))
+    let rows: Vec<Memo> = statement(READ, binds).load(conn)?;
+    Ok(rows.into_iter().map(|row| ((row.transaction_id, row.entry_index), row.text)).collect())
 }

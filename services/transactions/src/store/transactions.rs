@@ -10,10 +10,10 @@ use shared::money::{Currency, Money, Units};
 use shared::time::{Day, Timestamp};
 
 use super::schema::{entries, transactions};
-use super::{external_ids, links, texts};
+use super::{links, texts};
 use crate::domain::{
-    AccountId, BatchId, Collection, Direction, Force, HoldId, NewEntry, Overrides, PostedEntry,
-    PostedTransaction, TransactionId,
+    AccountId, BatchId, DESCRIPTION, Direction, FORCE_REASON, Force, HoldId, NewEntry, Overrides,
+    PostedEntry, PostedTransaction, TransactionId,
 };
 use crate::error::Error;
 
@@ -31,6 +31,7 @@ struct Header {
     reverses: Option<TransactionId>,
     hold_id: Option<HoldId>,
     group_id: Option<String>,
+    import_source: Option<String>,
 }
 
 /// The transactions of a batch, in their order.
@@ -69,6 +70,16 @@ pub(crate) fn taken(
     Ok(taken.into_iter().map(|row| row.id).collect())
 }
 
+/// When a transaction was posted.
+pub(super) fn record_time(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: TransactionId,
+) -> QueryResult<Option<Timestamp>> {
+    let row = transactions::table.find((tenant, id)).select(transactions::record_time);
+    row.first(conn).optional()
+}
+
 /// Reads a transaction with all that belongs to it.
 pub(crate) fn select(
     conn: &mut PgConnection,
@@ -88,44 +99,45 @@ pub(crate) fn select_all(
     const HEADERS: &str = "\
         SELECT t.* FROM unnest($2) AS n (id), LATERAL ( \
             SELECT id, kind, effective_time, record_time, booking_date, batch_id, batch_index, \
-                overrides, reverses, hold_id, group_id \
+                overrides, reverses, hold_id, group_id, import_source \
             FROM transactions WHERE tenant_id = $1 AND id = n.id LIMIT 1) t";
     let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
     let headers: Vec<Header> = statement(HEADERS, binds).load(conn)?;
-    let mut written = texts::select_texts(conn, tenant, ids)?;
-    let mut labels = texts::select_labels(conn, tenant, ids)?;
+    let mut written = texts::of_transactions(conn, tenant, ids)?;
     let mut links = links::select_links(conn, tenant, ids)?;
     let mut evidence = links::select_evidence(conn, tenant, ids)?;
-    let holders = ids.iter().map(|id| id.uuid()).collect();
-    let mut external = external_ids::of_holders(conn, tenant, Collection::Transactions, holders)?;
     let mut entries = select_entries(conn, tenant, ids, &mut written)?;
     let mut found: BTreeMap<TransactionId, PostedTransaction> = headers
         .into_iter()
         .map(|header| {
             let id = header.id;
-            let text = |index| written.get(&(id, index)).cloned().unwrap_or_default();
+            let mut writing = written.remove(&id).unwrap_or_default();
+            let mut text = |index| writing.texts.remove(&index).unwrap_or_default();
             let force = header.overrides.map(|number| Force {
                 overrides: Overrides::from_number(number),
-                reason: text(texts::FORCE_REASON),
+                reason: text(FORCE_REASON),
             });
             let transaction = PostedTransaction {
                 id,
                 kind: header.kind,
                 entries: entries.remove(&id).unwrap_or_default(),
-                description: text(texts::DESCRIPTION),
-                labels: labels.remove(&id).unwrap_or_default(),
+                description: text(DESCRIPTION),
+                labels: writing.labels,
                 effective_time: header.effective_time,
                 record_time: header.record_time,
                 booking_date: header.booking_date,
                 value_date: header.booking_date,
+                record_date: header.booking_date,
                 batch: header.batch_id.zip(header.batch_index),
                 links: links.remove(&id).unwrap_or_default(),
                 evidence: evidence.remove(&id).unwrap_or_default(),
-                external_ids: external.remove(&id.uuid()).unwrap_or_default(),
+                external_ids: writing.external_ids,
                 group_id: header.group_id,
                 force,
                 reverses: header.reverses,
                 hold: header.hold_id,
+                import_source: header.import_source,
+                commitments: writing.commitments,
             };
             (id, transaction)
         })
@@ -154,7 +166,7 @@ fn select_entries(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &[TransactionId],
-    memos: &mut BTreeMap<(TransactionId, i32), String>,
+    written: &mut BTreeMap<TransactionId, texts::Writing>,
 ) -> Result<BTreeMap<TransactionId, Vec<PostedEntry>>, Error> {
     // A look-up for each, whatever the planner believes of the tables.
     const ENTRIES: &str = "\
@@ -177,7 +189,10 @@ fn select_entries(
             account: row.account_id,
             direction: direction_from_column(row.direction),
             amount: Money { currency, units: row.amount },
-            memo: memos.remove(&(id, row.entry_index)).unwrap_or_default(),
+            memo: written
+                .get_mut(&id)
+                .and_then(|writing| writing.texts.remove(&row.entry_index))
+                .unwrap_or_default(),
             expected_version: None,
             min_available_after: None,
         };

@@ -194,6 +194,7 @@ async fn bad_limits() {
         version: 1,
         limits,
         blocks: vec![],
+        timeline: String::new(),
     };
     for (spoil, path) in cases {
         let mut limit = good.clone();

@@ -134,6 +134,7 @@ async fn controlled(client: &mut Client) -> (String, String) {
             limit("daily", Window::Day, Scope::Account),
             wire::Limit { max_count: 9, ..monthly },
         ],
+        timeline: String::new(),
     };
     client.control(&account, own).await.unwrap();
     let no_credit =
@@ -143,6 +144,7 @@ async fn controlled(client: &mut Client) -> (String, String) {
         version: 1,
         blocks: vec![no_credit],
         limits: vec![limit("single", Window::Transaction, Scope::Account)],
+        timeline: String::new(),
     };
     client.control(&account, auditor).await.unwrap();
     for (amount, end) in [("5", None), ("6", Some(3)), ("7", Some(1)), ("8", Some(20))] {

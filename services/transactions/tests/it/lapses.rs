@@ -30,6 +30,7 @@ async fn account(client: &mut Client, customer: &str) -> String {
         version: 1,
         blocks: Vec::new(),
         limits: vec![limit],
+        timeline: String::new(),
     };
     let account = wire::LedgerAccount {
         currency: "EUR".to_owned(),

@@ -42,7 +42,13 @@ fn rolling(id: &str, length: Duration, amount: &str) -> wire::Limit {
 }
 
 fn controls(version: i64, limits: Vec<wire::Limit>) -> wire::Controls {
-    wire::Controls { source: "accounts".to_owned(), version, limits, blocks: vec![] }
+    wire::Controls {
+        source: "accounts".to_owned(),
+        version,
+        limits,
+        blocks: vec![],
+        timeline: String::new(),
+    }
 }
 
 async fn limited(client: &mut Client, limits: Vec<wire::Limit>) -> (String, String) {

@@ -215,7 +215,7 @@ async fn another_tenants_accounts_and_transactions_do_not_exist() {
     let get = wire::GetTransactionRequest { name: posted.name };
     let hidden = stranger.transactions.get_transaction(get).await.unwrap_err();
     assert_eq!(refusal(&hidden).0, Reason::ResourceNotFound);
-    let get = wire::GetBalanceRequest { account: account.clone() };
+    let get = wire::GetBalanceRequest { account: account.clone(), as_of: None };
     let hidden = stranger.balances.get_balance(get).await.unwrap_err();
     assert_eq!(refusal(&hidden).0, Reason::ResourceNotFound);
     let (reason, _, figures) = refusal(&stranger.pay(&account, &own, "1").await.unwrap_err());

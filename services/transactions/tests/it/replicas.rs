@@ -53,7 +53,13 @@ fn limit() -> wire::Controls {
         ..Default::default()
     };
     let limits = vec![limit];
-    wire::Controls { source: "accounts".to_owned(), version: 1, blocks: Vec::new(), limits }
+    wire::Controls {
+        source: "accounts".to_owned(),
+        version: 1,
+        blocks: Vec::new(),
+        limits,
+        timeline: String::new(),
+    }
 }
 
 async fn account_of(client: &mut Client, customer: &str) -> String {

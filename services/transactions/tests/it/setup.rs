@@ -189,7 +189,7 @@ impl Client {
     }
 
     pub(crate) async fn balance(&mut self, account: &str) -> wire::Balance {
-        let request = wire::GetBalanceRequest { account: account.to_owned() };
+        let request = wire::GetBalanceRequest { account: account.to_owned(), as_of: None };
         self.balances.get_balance(request).await.unwrap().into_inner()
     }
 
@@ -218,5 +218,11 @@ pub(crate) fn block(version: i64, effect: wire::block::Effect) -> wire::Controls
         reason_code: "COURT_ORDER".to_owned(),
         ..Default::default()
     };
-    wire::Controls { source: "accounts".to_owned(), version, blocks: vec![block], limits: vec![] }
+    wire::Controls {
+        source: "accounts".to_owned(),
+        version,
+        blocks: vec![block],
+        limits: vec![],
+        timeline: String::new(),
+    }
 }

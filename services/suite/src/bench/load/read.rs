@@ -75,7 +75,7 @@ impl Question {
     pub(super) async fn ask(&self, clients: &mut Clients, bearer: &Bearer) -> Result<(), Status> {
         let is_right = match self {
             Self::Balance { account } => {
-                let request = wire::GetBalanceRequest { account: account.clone() };
+                let request = wire::GetBalanceRequest { account: account.clone(), as_of: None };
                 let balance = clients.balances.get_balance(bearer.request(request)).await?;
                 balance.get_ref().account == *account
             }

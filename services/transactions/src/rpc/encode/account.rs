@@ -73,6 +73,7 @@ fn controls(account: &LedgerAccount, controls: &Controls) -> wire::Controls {
         version: controls.version,
         blocks: controls.blocks.iter().map(|one| block(account, one)).collect(),
         limits: controls.limits.iter().map(|one| limit(account, one)).collect(),
+        timeline: controls.timeline.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

@@ -1,0 +1,13 @@
+//! `ClosePeriod`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ClosePeriodRequest>,
+) -> Result<Response<wire::Period>, Status> {
+    Err(Status::unimplemented("ClosePeriod"))
+}

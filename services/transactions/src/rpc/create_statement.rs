@@ -1,0 +1,13 @@
+//! `CreateStatement`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::CreateStatementRequest>,
+) -> Result<Response<wire::Statement>, Status> {
+    Err(Status::unimplemented("CreateStatement"))
+}

@@ -1,0 +1,13 @@
+//! `ListMismatches`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListMismatchesRequest>,
+) -> Result<Response<wire::ListMismatchesResponse>, Status> {
+    Err(Status::unimplemented("ListMismatches"))
+}

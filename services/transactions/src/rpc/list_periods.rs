@@ -1,0 +1,13 @@
+//! `ListPeriods`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListPeriodsRequest>,
+) -> Result<Response<wire::ListPeriodsResponse>, Status> {
+    Err(Status::unimplemented("ListPeriods"))
+}

@@ -1,0 +1,13 @@
+//! `ListStatementLines`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListStatementLinesRequest>,
+) -> Result<Response<wire::ListStatementLinesResponse>, Status> {
+    Err(Status::unimplemented("ListStatementLines"))
+}

@@ -1,0 +1,13 @@
+//! `ListStatements`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ListStatementsRequest>,
+) -> Result<Response<wire::ListStatementsResponse>, Status> {
+    Err(Status::unimplemented("ListStatements"))
+}

@@ -1,0 +1,13 @@
+//! `RedactTransaction`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::RedactTransactionRequest>,
+) -> Result<Response<wire::Transaction>, Status> {
+    Err(Status::unimplemented("RedactTransaction"))
+}

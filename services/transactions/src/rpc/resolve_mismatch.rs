@@ -1,0 +1,13 @@
+//! `ResolveMismatch`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::ResolveMismatchRequest>,
+) -> Result<Response<wire::Mismatch>, Status> {
+    Err(Status::unimplemented("ResolveMismatch"))
+}

@@ -1,0 +1,13 @@
+//! `SoftClosePeriod`.
+
+use strongroom_proto::transactions::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::SoftClosePeriodRequest>,
+) -> Result<Response<wire::Period>, Status> {
+    Err(Status::unimplemented("SoftClosePeriod"))
+}
