@@ -2,6 +2,7 @@
 
 mod account;
 mod act;
+mod booking;
 mod books;
 mod commitments;
 mod controls;
@@ -34,7 +35,7 @@ pub(crate) use hold::{Hold, HoldEvent, HoldEventType, HoldState};
 pub(crate) use leaf::{HELD, POSTED, held_leaf, posted_leaf};
 pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window, rolling_length};
 pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
-pub(crate) use period::{Booked, Closings, Late, PeriodState, period_name};
+pub(crate) use period::{Closings, Late, PeriodState, period_name};
 pub(crate) use refusal::{Place, Refusal};
 pub(crate) use transaction::{
     BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,

@@ -1,6 +1,6 @@
 //! Periods: months of booking dates, which are closed in their order.
 
-use shared::time::{Day, Timestamp};
+use shared::time::Day;
 
 /// Whether a month can be booked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,13 +71,6 @@ impl Late {
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// On which day something is booked, and when it takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Booked {
-    pub(crate) booking_date: Day,
-    pub(crate) effective_time: Timestamp,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 
 use super::limit::Use;
 use super::{
-    AccountId, Act, Booked, Books, Collection, Commitments, Direction, EntryRef, HoldId, Late,
+    AccountId, Act, Books, Collection, Commitments, Direction, EntryRef, HoldId, Late,
     LedgerAccount, Link, LinkType, NewEntry, NewTransaction, Original, OriginalEntry, Override,
     Overrides, Place, PostedEntry, PostedTransaction, Refusal, Reversal, TransactionId,
     check_balance,
@@ -130,33 +130,6 @@ impl Books {
             self.put_original(id, original(&posted));
         }
         Ok(posted)
-    }
-
-    /// The day on which it is booked. One that names none is booked on its day, or on the first that
-    /// is open: another replica, whose clock is ahead, may have closed the month that just ended.
-    fn book(&self, draft: &NewTransaction, record_time: Timestamp) -> Result<Booked, Refusal> {
-        let today = record_time.day_in(&self.zone);
-        let asked = draft.booking_date.unwrap_or(today);
-        if asked > today {
-            let (field, sentence) = ("booking_date".to_owned(), "must not be in the future");
-            return Err(Refusal::Invalid { field, sentence: sentence.to_owned() });
-        }
-        let first_open = self.closings.first_open(draft.books_soft_closed);
-        let booking_date = match first_open.filter(|first| asked < *first) {
-            None => asked,
-            Some(first) if draft.booking_date.is_none() || draft.late == Late::NextOpenPeriod => {
-                first
-            }
-            Some(_) => {
-                let state = self.closings.state(asked);
-                return Err(Refusal::PeriodClosed { day: asked, state });
-            }
-        };
-        // What is booked on another day takes effect on that day, unless it says when.
-        let begin = draft.booking_date.filter(|day| *day != today);
-        let begin = begin.map_or(record_time, |day| day.start_in(&self.zone));
-        let effective_time = draft.effective_time.unwrap_or(begin);
-        Ok(Booked { booking_date, effective_time })
     }
 
     fn check_versions(&self, draft: &NewTransaction) -> Result<(), Refusal> {
