@@ -3,24 +3,36 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::get;
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use uuid::Uuid;
 
+use crate::changes::{Leaf, Subjects};
 use crate::clock::Clock;
 use crate::config::{self, Common};
-use crate::db::{Db, DbError, MigrateError, Schema, check_schema, migrate};
+use crate::db::{Db, DbError, MigrateError, Schema, Scope, check_schema, migrate, restore};
+use crate::deadline::Deadline;
 use crate::grpc::server::{ServeError, serve};
 use crate::grpc::stack::Stack;
-use crate::rpc::{OutcomeRpc, TenantRpc};
+use crate::ids::TenantId;
+use crate::rpc::{self, EventRpc};
+use crate::sequence::{Describe, Heads, Locate, Nudge, Sequencer, Signing};
 use crate::task;
 use crate::telemetry::{self, Telemetry, TelemetryError};
 use crate::tenants::Tenants;
+use crate::time::Timestamp;
+use crate::timeline;
 use crate::token::{AuthError, Authenticator};
+use crate::transparency::{
+    Folder, LogKey, LogKeyError, PublishError, RestoredError, check_restored,
+};
 
 /// How long a scrape may take on shutdown.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -43,6 +55,15 @@ pub enum BootError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// The key of the log cannot be used.
+    #[error("log key: {0}")]
+    LogKey(#[from] LogKeyError),
+    /// Checkpoints cannot be kept.
+    #[error("checkpoints: {0}")]
+    Checkpoints(#[from] PublishError),
+    /// The database is not the one that was served before.
+    #[error("{0}")]
+    Restored(#[from] RestoredError),
     /// The server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -62,6 +83,29 @@ pub struct Service {
     pub admin_port: u16,
     /// The operations of its writes, by which their outcomes are asked for.
     pub operations: &'static [&'static str],
+    /// What the log says of its changes.
+    pub describe: Describe,
+    /// When a resource was made.
+    pub locate: Locate,
+}
+
+/// What the log says of changes of a service that records none but those that say it themselves.
+pub fn undescribed(
+    _: &mut diesel::PgConnection,
+    _: TenantId,
+    kind: &str,
+    _: &Subjects,
+) -> Result<Vec<Leaf>, DbError> {
+    Err(DbError::Fault(format!("nobody knows changes of the kind {kind}")))
+}
+
+/// When a resource was made, in a service that does not say it.
+pub fn unlocated(
+    _: &mut diesel::PgConnection,
+    _: TenantId,
+    _: &str,
+) -> Result<Option<Timestamp>, DbError> {
+    Ok(None)
 }
 
 /// What a service is built on.
@@ -73,6 +117,10 @@ pub struct Base {
     pub tenants: Tenants,
     /// The time.
     pub clock: Clock,
+    /// The history that the database is in.
+    pub timeline: Uuid,
+    /// To be told of every tenant for whom changes were committed.
+    pub nudge: Nudge,
     /// Cancelled when the service shall end. Background tasks watch it.
     pub shutdown: CancellationToken,
 }
@@ -93,43 +141,64 @@ pub async fn run_service(
         return Ok(());
     }
     let db = Db::new(&config.database.database_url, &schema, config.db.clone())?;
+    let scope = Scope::tenantless(Deadline::after(config.db.statement_timeout));
+    let timeline = db.read("read_timeline", scope, timeline::current).await?;
+    let signing = signing(&service, &config.log, &db, timeline).await?;
+    let heads = Heads::default();
+    let sequencer =
+        Sequencer::new(&service, &db, clock.clone(), &config.log, signing, heads.clone());
     let tenants = Tenants::new(db.clone());
     let authenticator = Authenticator::load(&config.auth, clock.clone())?;
     let stack = Stack::new(&config.server, authenticator, tenants.clone(), shutdown.clone());
-    let limit = config.server.max_message_bytes;
-    let base = Base { db: db.clone(), tenants, clock: clock.clone(), shutdown: shutdown.clone() };
-    let routes = build(base)
-        .await?
-        .add_service(tenant_service(TenantRpc::new(db.clone(), clock.clone()), limit))
-        .add_service(outcome_service(
-            OutcomeRpc::new(db.clone(), clock, service.operations, limit),
-            limit,
-        ));
+    let events = EventRpc {
+        db: db.clone(),
+        clock: clock.clone(),
+        tenants: tenants.clone(),
+        service,
+        timeline,
+        heads,
+        log: config.log.clone(),
+        message_bytes_max: config.server.max_message_bytes,
+        watchers: Arc::new(Semaphore::new(config.log.max_watchers)),
+        shutdown: shutdown.clone(),
+    };
+    let (nudge, shut) = (sequencer.nudge(), shutdown.clone());
+    let base = Base { db: db.clone(), tenants, clock, timeline, nudge, shutdown: shut };
+    let routes = rpc::add(build(base).await?, events);
+    let stop = shutdown.child_token();
+    let sequencer = tokio::spawn(sequencer.run(stop.clone()));
     let served =
         serve(service.schema.name, listener, routes, stack, &config.server, &db, shutdown).await;
+    // It ends with the server, for whatever reason that ends.
+    stop.cancel();
+    let ended = async {
+        let _ = sequencer.await;
+        db.drain().await;
+    };
     // Writes whose callers are gone still run, bounded by their own statement timeouts.
-    if tokio::time::timeout(config.server.drain, db.drain()).await.is_err() {
+    if tokio::time::timeout(config.server.drain, ended).await.is_err() {
         tracing::warn!("some units of work still ran at the end");
     }
     Ok(served?)
 }
 
-fn tenant_service(
-    rpc: TenantRpc,
-    limit: usize,
-) -> strongroom_proto::tenants::v1::tenant_service_server::TenantServiceServer<TenantRpc> {
-    strongroom_proto::tenants::v1::tenant_service_server::TenantServiceServer::new(rpc)
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(limit)
-}
-
-fn outcome_service(
-    rpc: OutcomeRpc,
-    limit: usize,
-) -> strongroom_proto::outcomes::v1::outcome_service_server::OutcomeServiceServer<OutcomeRpc> {
-    strongroom_proto::outcomes::v1::outcome_service_server::OutcomeServiceServer::new(rpc)
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(limit)
+/// What signs the log's checkpoints. A database that is behind what was signed is not served.
+async fn signing(
+    service: &Service,
+    config: &config::Log,
+    db: &Db,
+    timeline: Uuid,
+) -> Result<Option<Signing>, BootError> {
+    let folder = match &config.checkpoint_folder {
+        Some(path) => {
+            let folder = Folder::open(path, service.schema.name, timeline)?;
+            check_restored(db, &folder, timeline).await?;
+            Some(folder)
+        }
+        None => None,
+    };
+    let key = config.log_key.as_deref().map(LogKey::load).transpose()?;
+    Ok(key.map(|key| Signing { key, folder, timeline }))
 }
 
 /// Waits for the database, however long it takes, and checks the schema. False on shutdown.
@@ -167,6 +236,8 @@ enum Cli<C: clap::Args> {
     Serve(Box<ServeArgs<C>>),
     /// Bring the schema up to date, as its owner
     Migrate(MigrateArgs),
+    /// Begin a new timeline in a schema that was restored to an earlier state, as its owner
+    Restore(RestoreArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -195,6 +266,15 @@ struct MigrateArgs {
     telemetry: telemetry::Config,
 }
 
+#[derive(Debug, clap::Args)]
+struct RestoreArgs {
+    #[command(flatten)]
+    owner: MigrateArgs,
+    /// Yes: cursors of events from before are refused from now on, and checkpoints are signed anew
+    #[arg(long)]
+    confirm: bool,
+}
+
 /// `main` of a service: everything but the service itself.
 pub fn main<C: clap::Args + AsRef<Common> + Send>(
     service: Service,
@@ -208,6 +288,7 @@ pub fn main<C: clap::Args + AsRef<Common> + Send>(
     let result = match cli {
         Cli::Serve(args) => runtime.block_on(serve_command(service, *args, serve)),
         Cli::Migrate(args) => runtime.block_on(migrate_command(service, args)),
+        Cli::Restore(args) => runtime.block_on(restore_command(service, args)),
     };
     // Tasks that were cut off must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -245,6 +326,30 @@ async fn migrate_command(service: Service, args: MigrateArgs) -> Result<(), Boot
         task::blocking(move || migrate(&args.database_url, &schema, service.schema)).await;
     telemetry.shutdown().await;
     Ok(migrated.map_err(|panic| BootError::Service(panic.to_string()))??)
+}
+
+async fn restore_command(service: Service, args: RestoreArgs) -> Result<(), BootError> {
+    let RestoreArgs { owner, confirm } = args;
+    let schema = owner.schema.unwrap_or_else(|| service.schema.name.to_owned());
+    if !confirm {
+        return Err(BootError::Service(format!(
+            "this begins a new timeline in the schema {schema}: whoever follows its events has to \
+             begin anew. Do it once after a restore to an earlier state, with all services \
+             stopped, by `restore --confirm`"
+        )));
+    }
+    let telemetry = Telemetry::start(service.schema.name, &owner.telemetry)?;
+    let begun = task::blocking(move || {
+        migrate(&owner.database_url, &schema, service.schema)?;
+        restore(&owner.database_url, &schema)
+    });
+    let begun = begun.await;
+    if let Ok(Ok(timeline)) = &begun {
+        tracing::info!(service = service.schema.name, %timeline, "began a timeline");
+    }
+    telemetry.shutdown().await;
+    begun.map_err(|panic| BootError::Service(panic.to_string()))??;
+    Ok(())
 }
 
 /// Listens on an address.

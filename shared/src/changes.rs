@@ -2,13 +2,14 @@
 //! committed.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid};
 
 use crate::db::statement;
 use crate::ids::TenantId;
 use crate::time::Timestamp;
 
-/// Records changes of one kind in the transaction that makes them, in their order.
+/// Records changes of one kind in the transaction that makes them, in their order. Their `time` is
+/// that of the latest thing that they are about.
 pub fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -16,16 +17,41 @@ pub fn insert(
     names: Vec<String>,
     time: Timestamp,
 ) -> QueryResult<()> {
-    const INSERT: &str = "\
-        INSERT INTO changes (tenant_id, id, kind, names, create_time) VALUES ($1, $2, $3, $4, $5)";
     if names.is_empty() {
         return Ok(());
     }
+    write(conn, tenant, kind, names, None, time)
+}
+
+/// Records one change whose leaf no row could say again: `data` is a JSON object, and the leaf.
+pub fn record(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    kind: &str,
+    subject: &str,
+    data: &str,
+    time: Timestamp,
+) -> QueryResult<()> {
+    write(conn, tenant, kind, vec![subject.to_owned()], Some(vec![data.to_owned()]), time)
+}
+
+fn write(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    kind: &str,
+    names: Vec<String>,
+    data: Option<Vec<String>>,
+    time: Timestamp,
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO changes (tenant_id, id, kind, names, data, create_time) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
     let binds = (
         tenant.into_sql::<Uuid>(),
-        uuid::Uuid::now_v7().into_sql::<Uuid>(),
+        id(time).into_sql::<Uuid>(),
         kind.into_sql::<Text>(),
         names.into_sql::<Array<Text>>(),
+        data.into_sql::<Nullable<Array<Text>>>(),
         time.into_sql::<Timestamptz>(),
     );
     statement(INSERT, binds).execute(conn)?;
@@ -41,6 +67,21 @@ pub enum Subjects {
     Names(Vec<String>),
 }
 
+impl Subjects {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Names(names) => names.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What the log says of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
@@ -53,9 +94,32 @@ pub struct Leaf {
 /// The id of a change: a UUIDv7 with microseconds (RFC 9562 6.2, method 3), so that changes whose
 /// times differ sort by them.
 pub fn id(time: Timestamp) -> uuid::Uuid {
+    with_random(time, rand::random())
+}
+
+/// The least id that a change of this time has.
+pub fn first_id(time: Timestamp) -> uuid::Uuid {
+    with_random(time, [0; 10])
+}
+
+fn with_random(time: Timestamp, mut random: [u8; 10]) -> uuid::Uuid {
     let micros = u64::try_from(time.micros()).unwrap_or(0);
-    let mut random: [u8; 10] = rand::random();
     let fraction = u16::try_from(micros % 1_000 * 4_096 / 1_000).unwrap_or(0);
     random[..2].copy_from_slice(&fraction.to_be_bytes());
     uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &random).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_their_microseconds() {
+        let start = 1_795_338_000_000_000;
+        for micros in (start..start + 5_000).chain([start + 999_999, start + 1_000_000]) {
+            let time = Timestamp::from_micros(micros);
+            assert!(id(time) < first_id(time.next()), "{time}");
+            assert!(first_id(time) <= id(time), "{time}");
+        }
+    }
 }

@@ -38,6 +38,9 @@ pub struct Common {
     /// Who is believed.
     #[command(flatten)]
     pub auth: Auth,
+    /// Events, and the log that proves them.
+    #[command(flatten)]
+    pub log: Log,
 }
 
 /// Where the service's schema is.
@@ -116,6 +119,40 @@ pub struct Auth {
     /// Development only: a caller on loopback without a token is "dev" in this tenant
     #[arg(long, env = "STRONGROOM_DEV_TENANT")]
     pub dev_tenant: Option<uuid::Uuid>,
+}
+
+/// Events, and the log that proves them.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Events and log")]
+pub struct Log {
+    /// Seconds between rounds in which committed changes become events
+    #[arg(long, env = "STRONGROOM_SEQUENCE_INTERVAL", default_value = "0.1", value_parser = seconds)]
+    pub sequence_interval: Duration,
+    /// The private key that signs checkpoints of the log (PKCS #8 PEM, Ed25519); none is signed
+    /// where it is absent
+    #[arg(long, env = "STRONGROOM_LOG_KEY")]
+    pub log_key: Option<PathBuf>,
+    /// Seconds between two checkpoints of a tenant's log, where it grows
+    #[arg(long, env = "STRONGROOM_CHECKPOINT_INTERVAL", default_value = "5", value_parser = seconds)]
+    pub checkpoint_interval: Duration,
+    /// The folder to whose files checkpoints are appended, apart from the database: with it the
+    /// service refuses to serve a database that was set back. Without it that is not noticed
+    #[arg(long, env = "STRONGROOM_CHECKPOINT_FOLDER")]
+    pub checkpoint_folder: Option<PathBuf>,
+    /// Days for which events are listed; the log keeps them for ever
+    #[arg(
+        long,
+        env = "STRONGROOM_EVENT_RETENTION",
+        default_value_t = 90,
+        value_parser = clap::value_parser!(u32).range(1..=36_500)
+    )]
+    pub event_retention: u32,
+    /// Seconds without an event after which a watcher gets a heartbeat
+    #[arg(long, env = "STRONGROOM_HEARTBEAT", default_value = "10", value_parser = seconds)]
+    pub heartbeat: Duration,
+    /// Watchers at once; more are RESOURCE_EXHAUSTED
+    #[arg(long, env = "STRONGROOM_WATCHERS_MAX", default_value = "256", value_parser = at_least_one)]
+    pub max_watchers: usize,
 }
 
 /// Parses the command line. A bad value ends the process with exit code 64.

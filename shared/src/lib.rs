@@ -19,11 +19,13 @@ pub mod postgres;
 pub mod principal;
 pub mod problem;
 pub mod rpc;
+pub mod sequence;
 pub mod task;
 pub mod telemetry;
 pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod timeline;
 pub mod token;
 pub mod transparency;

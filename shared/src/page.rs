@@ -24,12 +24,12 @@ use crate::tenants::TenantKey;
 pub const EXAMINED_MAX: usize = 2_000;
 
 const TAG_LENGTH: usize = 16;
-const SIZE_DEFAULT: usize = 50;
-const SIZE_MAX: usize = 1_000;
+pub(crate) const SIZE_DEFAULT: usize = 50;
+pub(crate) const SIZE_MAX: usize = 1_000;
 /// By how much more each look for candidates takes than the one before.
 const GROWTH: usize = 8;
 /// Kept free in a message for all that is not resources.
-const OVERHEAD_BYTES: usize = 4_096;
+pub(crate) const OVERHEAD_BYTES: usize = 4_096;
 /// The tag and the length of a resource in its message.
 const FRAME_BYTES: usize = 8;
 
@@ -206,19 +206,19 @@ impl<T, C> Found<T, C> {
 
 /// Makes and reads the tokens of one query.
 #[derive(Debug, Clone)]
-struct Tokens {
+pub(crate) struct Tokens {
     key: hmac::Key,
     query: Vec<u8>,
 }
 
 impl Tokens {
-    fn new(key: &TenantKey, query: &str, arguments: &impl Serialize) -> Self {
+    pub(crate) fn new(key: &TenantKey, query: &str, arguments: &impl Serialize) -> Self {
         let arguments = serde_json::to_vec(&(query, arguments)).unwrap_or_default();
         Self { key: key.derive("page-token/1"), query: arguments }
     }
 
     /// The token for what comes after `cursor`.
-    fn token(&self, cursor: &impl Serialize) -> String {
+    pub(crate) fn token(&self, cursor: &impl Serialize) -> String {
         // Cursors are plain data, which always serialise.
         let cursor = serde_json::to_vec(cursor).unwrap_or_default();
         let mut token = self.tag(&cursor).as_ref()[..TAG_LENGTH].to_vec();
@@ -227,7 +227,7 @@ impl Tokens {
     }
 
     /// The cursor of a token; `None` where the token is empty, which asks for the first page.
-    fn cursor<C: DeserializeOwned>(&self, token: &str) -> Decoded<Option<C>> {
+    pub(crate) fn cursor<C: DeserializeOwned>(&self, token: &str) -> Decoded<Option<C>> {
         if token.is_empty() {
             return Ok(None);
         }

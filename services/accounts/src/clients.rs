@@ -120,14 +120,16 @@ fn record_name(id: Uuid) -> String {
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     peer: Peer,
+    /// The history that this service's database is in: versions count within it.
+    timeline: Uuid,
     client: LedgerServiceClient<Channel>,
 }
 
 impl Ledger {
     /// The ledger behind a peer.
-    pub(crate) fn new(peer: Peer) -> Self {
+    pub(crate) fn new(peer: Peer, timeline: Uuid) -> Self {
         let client = LedgerServiceClient::new(peer.channel());
-        Self { peer, client }
+        Self { peer, timeline, client }
     }
 
     /// Registers an account. It has no controls yet; `version` says as of when.
@@ -149,13 +151,15 @@ impl Ledger {
         let controls = transactions::Controls {
             source: CONTROLS_SOURCE.to_owned(),
             version,
+            timeline: self.timeline.to_string(),
             ..transactions::Controls::default()
         };
         let request = transactions::RegisterLedgerAccountRequest {
             account: Some(ledger_account),
             account_id: account.id.uuid().to_string(),
             controls: vec![controls],
-            request_id: account.id.name(),
+            // In another timeline it is another request, for an account that may be there already.
+            request_id: format!("{}/{}", account.id, self.timeline),
             validate_only: false,
         };
         let asked = self.peer.call(call, request, |request| {

@@ -14,7 +14,7 @@ mod rpc;
 mod store;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use shared::boot::{Base, BootError, Service, run_service};
+use shared::boot::{Base, BootError, Service, run_service, undescribed, unlocated};
 use shared::clock::Clock;
 use shared::db::Schema;
 use tokio::net::TcpListener;
@@ -36,6 +36,8 @@ pub const SERVICE: Service = Service {
     port: 7001,
     admin_port: 9001,
     operations: &["create-customer", "create-account"],
+    describe: undescribed,
+    locate: unlocated,
 };
 
 /// Serves until `shutdown`, then drains.
@@ -71,7 +73,7 @@ fn routes(
     let registrar = Registrar {
         db: base.db.clone(),
         clock: base.clock.clone(),
-        ledger: Ledger::new(peers.transactions),
+        ledger: Ledger::new(peers.transactions, base.timeline),
     };
     let reconciler = Reconciler {
         config: config.reconciler.clone(),

@@ -16,7 +16,7 @@ pub use config::{Config, Keys};
 use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use shared::boot::{Base, BootError, Service, run_service};
+use shared::boot::{Base, BootError, Service, run_service, undescribed, unlocated};
 use shared::clock::Clock;
 use shared::db::Schema;
 use tokio::net::TcpListener;
@@ -33,6 +33,8 @@ pub const SERVICE: Service = Service {
     port: 7002,
     admin_port: 9002,
     operations: &["create-subject", "create-record"],
+    describe: undescribed,
+    locate: unlocated,
 };
 
 /// Serves until `shutdown`.

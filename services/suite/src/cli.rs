@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::bench;
 use crate::demo;
 use crate::error::Error;
+use crate::export;
+use crate::import::{self, ImportError};
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::{report, run, token};
+use crate::{report, restore, run, token, verify};
 
 /// All of Strongroom in one process, on a Postgres that it finds or brings up
 ///
@@ -41,6 +43,19 @@ enum Command {
     Descriptor,
     /// Play a first story through the API, on the suite that runs or on one of its own
     Demo(demo::Arguments),
+    /// Bring accounts, opening balances and history of another ledger into this one
+    #[command(after_long_help = import::FILES)]
+    Import(import::Arguments),
+    /// Begin a new timeline in a schema that was restored to an earlier state, with the suite stopped
+    Restore(restore::Arguments),
+    /// Write the log of a tenant to a file, which can be verified without a server
+    Export(export::ExportArguments),
+    /// Write the proof that something was entered into the log
+    Prove(export::ProveArguments),
+    /// Verify exports, proofs and statements without a server and a database
+    ///
+    /// Whatever byte of them has changed, it is noticed and its line is named; the exit code is 1 then.
+    Verify(verify::Arguments),
     /// Measure a service, against pgbench on the same Postgres
     Bench(bench::Arguments),
 }
@@ -59,8 +74,12 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // As for values that clap refuses: EX_USAGE.
-            let usage = matches!(error, Error::Usage(_) | Error::Configuration { .. });
-            let code = if usage { ExitCode::from(64) } else { ExitCode::FAILURE };
+            let code = match error {
+                Error::Usage(_) | Error::Configuration { .. } => ExitCode::from(64),
+                // EX_DATAERR.
+                Error::Import(ImportError::Data(_)) => ExitCode::from(65),
+                _ => ExitCode::FAILURE,
+            };
             failed(&error.to_string(), code)
         }
     }
@@ -79,6 +98,9 @@ async fn command(cli: Cli) -> Result<(), Error> {
     if let Some(Command::Descriptor) = cli.command {
         return print(strongroom_proto::FILE_DESCRIPTOR_SET);
     }
+    if let Some(Command::Verify(arguments)) = &cli.command {
+        return verify::run(arguments);
+    }
     // Once for the process: all services report through it.
     let telemetry = Telemetry::start("suite", &cli.telemetry)?;
     let registry = telemetry.registry();
@@ -87,6 +109,16 @@ async fn command(cli: Cli) -> Result<(), Error> {
         Some(Command::Demo(arguments)) => {
             Box::pin(demo::run(&cli.options, arguments, registry)).await
         }
+        Some(Command::Export(arguments)) => {
+            Box::pin(export::run(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Prove(arguments)) => {
+            Box::pin(export::prove(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Import(arguments)) => {
+            Box::pin(import::run(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Restore(arguments)) => Box::pin(restore::run(&cli.options, &arguments)).await,
         _ => Box::pin(serve(&cli.options, registry)).await,
     };
     telemetry.shutdown().await;

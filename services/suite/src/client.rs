@@ -13,6 +13,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::options::Addresses;
@@ -20,14 +21,21 @@ use crate::options::Addresses;
 /// A channel with the caller's token in every call.
 pub type Api = InterceptedService<Channel, Bearer>;
 
-/// Puts a token into every call; nothing where there is none.
-#[derive(Debug, Clone)]
-pub struct Bearer(Option<MetadataValue<Ascii>>);
+/// Puts a token into every call, and the tenant where it holds in several; nothing where there is
+/// none.
+#[derive(Debug, Clone, Default)]
+pub struct Bearer {
+    token: Option<MetadataValue<Ascii>>,
+    tenant: Option<MetadataValue<Ascii>>,
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(bearer) = &self.0 {
-            request.metadata_mut().insert("authorization", bearer.clone());
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        if let Some(tenant) = &self.tenant {
+            request.metadata_mut().insert("strongroom-tenant", tenant.clone());
         }
         Ok(request)
     }
@@ -71,7 +79,20 @@ pub struct Clients {
 impl Clients {
     /// The clients of a caller with this token, or with none.
     pub fn new(at: Addresses, token: Option<&str>) -> Result<Self, Error> {
-        let bearer = Bearer(token.map(Bearer::value).transpose()?);
+        Self::in_tenant(at, token, None)
+    }
+
+    /// The clients of a caller whose token holds in several tenants, in one of them.
+    pub fn in_tenant(
+        at: Addresses,
+        token: Option<&str>,
+        tenant: Option<Uuid>,
+    ) -> Result<Self, Error> {
+        let tenant = tenant.map(|tenant| tenant.to_string().parse()).transpose();
+        let bearer = Bearer {
+            token: token.map(Bearer::value).transpose()?,
+            tenant: tenant.map_err(|_| Error::Usage("a tenant is a UUID".to_owned()))?,
+        };
         let api = |address| bearer.clone().api(address);
         let (accounts, records) = (api(at.accounts)?, api(at.records)?);
         let transactions = api(at.transactions)?;

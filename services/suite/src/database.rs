@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shared::db::{MigrateError, Schema, migrate};
+use shared::db::{MigrateError, Schema, migrate, restore};
 use shared::postgres::{self, Cluster, provision, service_urls};
 use shared::task;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::keys::Keys;
@@ -74,6 +75,21 @@ impl Database {
             migrate_one(&self.transactions, progress),
         )?;
         Ok(())
+    }
+
+    /// Begins a new timeline in the schema of a service, once it is up to date.
+    pub(crate) async fn restore(&self, service: &str, progress: &Progress) -> Result<Uuid, Error> {
+        let places = [&self.accounts, &self.records, &self.transactions];
+        let named = places.into_iter().find(|place| place.schema.name == service);
+        let owned = named.and_then(|place| Some((place, place.owner.clone()?)));
+        let Some((place, owner)) = owned else {
+            let sentence = format!("the URL of the owner of the schema {service} is needed");
+            return Err(Error::Usage(sentence));
+        };
+        migrate_one(place, progress).await?;
+        let schema = place.schema.name;
+        let begun = task::blocking(move || restore(&owner, schema)).await?;
+        begun.map_err(|source| Error::Migrate { schema, source })
     }
 
     /// The folder of the private Postgres, where there is one.

@@ -8,6 +8,9 @@ use shared::postgres;
 
 use crate::bench::BenchError;
 use crate::demo::DemoError;
+use crate::export::ExportError;
+use crate::import::ImportError;
+use crate::verify::VerifyError;
 
 /// Why a suite does not run, or does not go on. No message holds a password or a key.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,18 @@ pub enum Error {
     /// The demo was not as told.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// An import did not come about, or not all of it.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// Nothing was exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Files cannot be verified, or do not hold.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// Somebody wanted it to end.
+    #[error("interrupted")]
+    Interrupted,
     /// A thread ended by itself.
     #[error("a step of the start did not end: {0}")]
     Thread(#[from] tokio::task::JoinError),

@@ -5,6 +5,8 @@
 //! keys/issuer.jwks     its public half
 //! keys/<service>.pem   signs the tokens with which a service calls another
 //! keys/workloads.jwks  their public halves, each with what that service may do
+//! keys/log.pem         signs the checkpoints of the logs
+//! keys/log.vkey        verifies them (C2SP signed-note)
 //! keys/kek.json        seals the keys of records: without it no record can be read
 //! keys/roles.password  of the Postgres roles, where the suite makes them
 //! ```
@@ -18,6 +20,7 @@ use records::seal::FileProvider;
 use shared::postgres::random_password;
 use shared::principal::Grants;
 use shared::token::{Signer, generate, jwks};
+use shared::transparency;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -26,6 +29,9 @@ use crate::error::Error;
 pub const ISSUER: &str = "strongroom-development";
 /// The id of its key.
 const ISSUER_KEY: &str = "development";
+
+/// The key of the logs.
+const LOG_KEY: &str = "log.pem";
 
 /// What each service may ask of the others, and nothing more.
 const WORKLOADS: [(&str, &[&str]); 3] = [
@@ -57,6 +63,10 @@ impl Keys {
         if !folder.exists() {
             fs::create_dir_all(state).map_err(Error::file(state))?;
             create(state, &folder)?;
+        }
+        // Suites from before there was a log have none.
+        if !folder.join(LOG_KEY).exists() {
+            make_log_key(&folder)?;
         }
         Ok(Self { folder })
     }
@@ -93,6 +103,10 @@ impl Keys {
 
     pub(crate) fn kek(&self) -> PathBuf {
         self.folder.join("kek.json")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join(LOG_KEY)
     }
 
     pub(crate) fn role_password(&self) -> Result<String, Error> {
@@ -140,8 +154,17 @@ fn fill(folder: &Path) -> Result<(), Error> {
     }
     write(&folder.join("workloads.jwks"), &jwks(workloads).to_string())?;
     write(&folder.join("roles.password"), &random_password()?)?;
+    make_log_key(folder)?;
     let kek = folder.join("kek.json");
     FileProvider::create(&kek).map_err(Error::file(&kek))
+}
+
+/// The public half first: where that is all there is, both are made anew.
+fn make_log_key(folder: &Path) -> Result<(), Error> {
+    let (pem, verifier_key) = transparency::generate().map_err(Error::file(folder))?;
+    let verifier = folder.join("log.vkey");
+    fs::write(&verifier, format!("{verifier_key}\n")).map_err(Error::file(&verifier))?;
+    write(&folder.join(LOG_KEY), &pem)
 }
 
 /// Writes a new file that only its owner can read.

@@ -34,6 +34,9 @@ pub struct Options {
     /// The limits of each service's database layer.
     #[command(flatten)]
     pub db: db::Config,
+    /// Events, and the log that proves them; the suite has a key and a folder of its own.
+    #[command(flatten)]
+    pub log: config::Log,
     /// The limits of calls between the services.
     #[command(flatten)]
     pub peers: grpc::client::Config,

@@ -156,7 +156,10 @@ fn common(service: &'static str, options: &Options, keys: &Keys, place: &Place) 
         dev_tenant: options.is_development().then_some(DEFAULT_TENANT.uuid()),
     };
     let database = DatabaseUrl { database_url: place.runtime.clone(), schema: None };
-    Common { database, db: options.db.clone(), server: options.server.clone(), auth }
+    let mut log = options.log.clone();
+    log.log_key.get_or_insert_with(|| keys.log());
+    log.checkpoint_folder.get_or_insert_with(|| options.state.join("checkpoints"));
+    Common { database, db: options.db.clone(), server: options.server.clone(), auth, log }
 }
 
 fn host_and_port(address: SocketAddr) -> String {

@@ -3,6 +3,7 @@
 //! A request goes `rpc/<method>.rs` (decode, handle, encode) -> `domain/` (decide) -> `store/`
 //! (SQL). What posts goes through `engine/`, which does so for many callers at once.
 
+mod auditor;
 mod clients;
 mod domain;
 mod engine;
@@ -10,6 +11,7 @@ mod error;
 mod expirer;
 mod rpc;
 mod store;
+mod verifier;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,16 +20,18 @@ use std::time::Duration;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use shared::boot::{Base, BootError, Service, run_service};
 use shared::clock::Clock;
-use shared::config::{Common, seconds};
+use shared::config::{Common, at_least_one, seconds};
 use shared::db::Schema;
 use shared::grpc::client::{self, Peer};
 use shared::lane::{self, Lanes};
 use shared::token::WorkloadSigner;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
+use crate::auditor::Auditor;
 use crate::expirer::Expirer;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -40,17 +44,26 @@ pub const SERVICE: Service = Service {
     operations: &[
         "capture-hold",
         "close-ledger-account",
+        "close-period",
         "create-hold",
+        "create-statement",
         "create-transaction",
         "execute-batch",
         "extend-hold",
         "increase-hold",
+        "redact-hold",
+        "redact-transaction",
         "register-currency",
         "register-ledger-account",
         "release-hold",
+        "reopen-period",
+        "resolve-mismatch",
         "reverse-transaction",
         "set-ledger-controls",
+        "soft-close-period",
     ],
+    describe: store::leaves::describe,
+    locate: store::leaves::locate,
 };
 
 /// The configuration of this service.
@@ -68,6 +81,26 @@ pub struct Config {
     /// Seconds between looks for holds that have expired on accounts where nothing else happens
     #[arg(long, env = "STRONGROOM_EXPIRY_INTERVAL", default_value = "30", value_parser = seconds)]
     pub expiry_interval: Duration,
+    /// Seconds between slices of the background audit; 0 turns it off
+    #[arg(long, env = "STRONGROOM_AUDIT_INTERVAL", default_value = "1", value_parser = seconds)]
+    pub audit_interval: Duration,
+    /// Entries that a slice of the background audit looks at, about
+    #[arg(
+        long,
+        env = "STRONGROOM_AUDIT_SLICE",
+        default_value = "4096",
+        value_parser = at_least_one
+    )]
+    pub audit_slice: usize,
+    /// Verifications of the books that run at once, each on a connection and a thread of its own;
+    /// more are RESOURCE_EXHAUSTED
+    #[arg(
+        long,
+        env = "STRONGROOM_VERIFICATIONS_MAX",
+        default_value = "1",
+        value_parser = at_least_one
+    )]
+    pub verifications_max: usize,
     /// The accounts service as host:port, which is asked about accounts that the ledger does not
     /// know; nobody is asked where it is absent
     #[arg(long, env = "STRONGROOM_ACCOUNTS_ADDRESS", help_heading = "Peers")]
@@ -119,10 +152,21 @@ fn routes(
     let timeout = config.common.db.statement_timeout;
     let engine = || {
         let (session, owner) = base.db.session();
-        (engine::Engine { session, clock: base.clock.clone(), timeout }, owner)
+        let (clock, nudge) = (base.clock.clone(), base.nudge.clone());
+        (engine::Engine { session, clock, timeout, nudge }, owner)
     };
     let lanes = Lanes::start("postings", &config.lane, engine)
         .map_err(|error| BootError::Service(format!("cannot start a thread: {error}")))?;
+    if !config.audit_interval.is_zero() {
+        let auditor = Auditor {
+            interval: config.audit_interval,
+            slice: i64::try_from(config.audit_slice).unwrap_or(i64::MAX),
+            tenants: base.tenants.clone(),
+            db: base.db.clone(),
+            clock: base.clock.clone(),
+        };
+        tasks.spawn(auditor.run(stop.clone()));
+    }
     let expirer = Expirer {
         interval: config.expiry_interval,
         tenants: base.tenants,
@@ -135,8 +179,11 @@ fn routes(
         currencies: rpc::Currencies::new(base.db.clone()),
         db: base.db,
         clock: base.clock,
+        timeline: base.timeline,
         lanes,
         accounts,
+        verifications: Arc::new(Semaphore::new(config.verifications_max)),
+        shutdown: stop.clone(),
         message_bytes_max: config.common.server.max_message_bytes,
     };
     Ok(rpc.routes())

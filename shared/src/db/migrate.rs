@@ -8,9 +8,11 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use uuid::Uuid;
 
 use super::error::connect_message;
 use super::pool::session_url;
+use crate::timeline;
 
 /// The tables that every service has: tenants, outcomes, the state of the schema.
 const COMMON: EmbeddedMigrations = embed_migrations!("migrations");
@@ -94,8 +96,16 @@ pub fn migrate(owner_url: &str, schema_name: &str, schema: Schema) -> Result<(),
             tracing::info!(schema = schema_name, migration = %version, "migrated");
         }
     }
+    timeline::ensure(&mut conn)?;
     lock.batch_execute("COMMIT")?;
     Ok(())
+}
+
+/// Begins a new timeline, as the owner of a schema that was restored to an earlier state, and gives
+/// its id. Blocks.
+pub fn restore(owner_url: &str, schema_name: &str) -> Result<Uuid, MigrateError> {
+    let mut conn = PgConnection::establish(&session_url(owner_url, schema_name))?;
+    Ok(timeline::begin(&mut conn)?)
 }
 
 fn lock_row(conn: &mut PgConnection) -> Result<(), DieselError> {

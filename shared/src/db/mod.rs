@@ -23,7 +23,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 pub use error::DbError;
-pub use migrate::{MigrateError, Schema, check as check_schema, migrate};
+pub use migrate::{MigrateError, Schema, check as check_schema, migrate, restore};
 pub use pool::{Config, session_url};
 pub use session::Session;
 pub use statement::{Statement, statement};

@@ -1,4 +1,4 @@
-//! A connection apart from the pool, for a thread that writes all the time: no checkout, no hop to
+//! A connection apart from the pool, for a thread that works all the time: no checkout, no hop to
 //! another thread, and statements that stay prepared. It connects anew when it must.
 
 use std::sync::Arc;
@@ -42,13 +42,34 @@ impl Session {
         &mut self,
         name: &'static str,
         scope: Scope,
+        f: impl FnMut(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.run(name, Mode::Write, scope, f)
+    }
+
+    /// Runs a read, like `Db::read`, on the calling thread: one snapshot for as long as it takes,
+    /// however many statements that are. Each of them has the whole statement timeout.
+    pub fn read<T, E: UnitError>(
+        &mut self,
+        name: &'static str,
+        scope: Scope,
+        f: impl FnMut(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.run(name, Mode::Read, scope, f)
+    }
+
+    fn run<T, E: UnitError>(
+        &mut self,
+        name: &'static str,
+        mode: Mode,
+        scope: Scope,
         mut f: impl FnMut(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let started = Started::now(name);
         let config = self.config.clone();
         let mut retry = Retry::new(scope, &config);
         let result = loop {
-            match retry.next(self.attempt(scope, &mut f)) {
+            match retry.next(self.attempt(mode, scope, &mut f)) {
                 Next::Done(result) => break result,
                 Next::Again(delay) => std::thread::sleep(delay),
             }
@@ -60,6 +81,7 @@ impl Session {
 
     fn attempt<T, E: UnitError>(
         &mut self,
+        mode: Mode,
         scope: Scope,
         f: &mut impl FnMut(&mut PgConnection) -> Result<T, E>,
     ) -> Step<T, E> {
@@ -71,7 +93,7 @@ impl Session {
                 return Step::Failed(DbError::Unavailable(connect_message(&error)).into());
             }
         };
-        let Some(begin) = unit::begin(Mode::Write, scope, &self.config) else {
+        let Some(begin) = unit::begin(mode, scope, &self.config) else {
             self.conn = Some(conn);
             return Step::Failed(DbError::Deadline.into());
         };

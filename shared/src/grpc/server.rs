@@ -20,7 +20,12 @@ use crate::db::Db;
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The packages that every service serves.
-const COMMON: [&str; 2] = ["/strongroom.outcomes.", "/strongroom.tenants."];
+const COMMON: [&str; 4] = [
+    "/strongroom.events.",
+    "/strongroom.outcomes.",
+    "/strongroom.tenants.",
+    "/strongroom.transparency.",
+];
 
 /// Why a server stopped.
 #[derive(Debug, thiserror::Error)]

@@ -184,8 +184,7 @@ pub(super) async fn deadline(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let asked =
-        request.headers().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+    let asked = asked_timeout(request.headers());
     if asked.is_some_and(|asked| asked < DEADLINE_MIN) {
         return refuse(Problem::new(Reason::Deadline, "The deadline passed."));
     }
@@ -198,6 +197,11 @@ pub(super) async fn deadline(
         Ok(response) => response,
         Err(_) => refuse(Problem::new(Reason::Deadline, "The deadline passed.")),
     }
+}
+
+/// How long the caller waits, where it says so.
+pub(crate) fn asked_timeout(headers: &http::HeaderMap) -> Option<Duration> {
+    timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// The time of a `grpc-timeout` header: at most eight digits and a unit.

@@ -21,6 +21,7 @@ use super::{
 /// A running private cluster. It stops when this value is dropped or its process dies.
 pub struct Cluster {
     server: Server,
+    postgres: Installation,
     base: PathBuf,
     url: String,
     durability: Durability,
@@ -62,6 +63,11 @@ impl Cluster {
     /// Where the cluster lives. `server.log` in it is the server's log.
     pub fn folder(&self) -> &Path {
         &self.base
+    }
+
+    /// The path of a program of the same installation, such as `pg_dump`; `None` where it has none.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        Some(self.postgres.program(name)).filter(|path| path.is_file())
     }
 
     /// Stops the server and waits for its end. Open transactions are rolled back.
@@ -140,6 +146,7 @@ fn start_in(
     let url = url(&server, &password);
     Ok(Cluster {
         server,
+        postgres,
         base,
         url,
         durability: options.durability,

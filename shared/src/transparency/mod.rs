@@ -1,11 +1,22 @@
-//! The log.
+//! The tenant's log: a Merkle tree (RFC 6962) whose leaves are the events, in their order.
+//!
+//! `proof` and `note` need no database and no server: they are what a verifier stands on. `tree`
+//! keeps the tree in tiles (C2SP tlog-tiles), `store` its sizes and what was signed, and `publish`
+//! writes what was signed outside the database as well.
 
-/// The hash of a leaf (RFC 6962 2.1): SHA-256 of a zero byte and the data.
-pub fn leaf_hash(data: &str) -> [u8; 32] {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    context.update(&[0]);
-    context.update(data.as_bytes());
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
-}
+mod note;
+mod proof;
+mod publish;
+mod restored;
+pub(crate) mod store;
+pub(crate) mod tree;
+
+pub use note::{
+    Checkpoint, KEY_NAME, LogKey, LogKeyError, NoteError, Opened, generate, open_note, origin,
+    read_note,
+};
+pub use proof::{Hash, Root, check_consistency, check_inclusion, leaf_hash};
+pub(crate) use publish::Folder;
+pub use publish::{PublishError, read_notes};
+pub use restored::RestoredError;
+pub(crate) use restored::check as check_restored;

@@ -5,8 +5,12 @@
 mod auth;
 mod client;
 mod db;
+mod events;
 mod list_outcomes;
+mod log;
 mod migrate;
 mod outcome;
+mod sequence;
 mod server;
 mod setup;
+mod world;

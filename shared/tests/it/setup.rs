@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use shared::boot::{Service, run_service};
+use shared::boot::{BootError, Service, run_service, undescribed, unlocated};
 use shared::clock::Clock;
 use shared::config::Common;
 use shared::db::Schema;
 use shared::testing::{Running, TestDatabase, config};
 use strongroom_proto::transactions::v1 as wire;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use wire::balance_service_server::{BalanceService, BalanceServiceServer};
@@ -18,6 +20,15 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/migrations");
 /// The roles of one service serve for these tests.
 pub(crate) const SCHEMA: Schema =
     Schema { name: "transactions", migrations: &MIGRATIONS, binary: 1 };
+
+const SERVICE: Service = Service {
+    schema: SCHEMA,
+    port: 0,
+    admin_port: 0,
+    operations: &["x", "y"],
+    describe: undescribed,
+    locate: unlocated,
+};
 
 pub(crate) async fn database() -> TestDatabase {
     tokio::task::block_in_place(|| TestDatabase::new(SCHEMA))
@@ -75,20 +86,32 @@ impl BalanceService for Obedient {
 
 /// A server over a database, with these arguments beside the database's own.
 pub(crate) async fn server(database: &TestDatabase, arguments: &[&str]) -> Running {
+    server_of(common(database, arguments)).await
+}
+
+/// A server with this configuration.
+pub(crate) async fn server_of(common: Common) -> Running {
+    Running::start(|listener, shutdown| serve(listener, common, shutdown)).await
+}
+
+/// The configuration of a server over a database.
+pub(crate) fn common(database: &TestDatabase, arguments: &[&str]) -> Common {
     let mut all = database.arguments();
     all.extend(arguments);
-    let common: Common = config(&all);
-    Running::start(|listener, shutdown| async move {
-        let service = Service { schema: SCHEMA, port: 0, admin_port: 0, operations: &["x", "y"] };
-        run_service(service, listener, &common, Clock::system(), shutdown, async |_| {
-            Ok(Routes::new(
-                BalanceServiceServer::new(Obedient)
-                    .max_decoding_message_size(common.server.max_message_bytes),
-            ))
-        })
-        .await
-    })
-    .await
+    config(&all)
+}
+
+/// Serves until the shutdown, or says why not.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    common: Common,
+    shutdown: CancellationToken,
+) -> Result<(), BootError> {
+    let limit = common.server.max_message_bytes;
+    let build = async |_| {
+        Ok(Routes::new(BalanceServiceServer::new(Obedient).max_decoding_message_size(limit)))
+    };
+    run_service(SERVICE, listener, &common, Clock::system(), shutdown, build).await
 }
 
 /// Asks for the balance of an account that tells the server what to do.

@@ -80,6 +80,8 @@ pub(super) struct Case {
     pub(super) tenants: usize,
     pub(super) hot: bool,
     pub(super) replicas: usize,
+    /// Whether somebody watches the events meanwhile.
+    pub(super) watched: bool,
     pub(super) rate: Option<f64>,
     /// Transfers that come in bulk meanwhile. The measurement ends with them.
     pub(super) bulk: u64,
@@ -96,6 +98,7 @@ impl Case {
             tenants: 1,
             hot: false,
             replicas: 1,
+            watched: false,
             rate: None,
             bulk: 0,
         }
@@ -133,6 +136,7 @@ impl Case {
             several(self.tenants, "tenants"),
             self.hot.then(|| "one hot account".to_owned()),
             several(self.replicas, "replicas"),
+            self.watched.then(|| "watched".to_owned()),
             (self.bulk > 0).then(|| format!("{} in bulk", grouped(self.bulk))),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -140,7 +144,7 @@ impl Case {
 
     /// What this load is compared with beside the floors: the same without what is special in it.
     pub(super) fn reference(&self) -> Option<Self> {
-        let plain = Self { tenants: 1, hot: false, replicas: 1, bulk: 0, ..*self };
+        let plain = Self { tenants: 1, hot: false, replicas: 1, bulk: 0, watched: false, ..*self };
         (plain != *self).then_some(plain)
     }
 }

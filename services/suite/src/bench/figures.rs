@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::case::{Case, Work};
 use super::floor::Floor;
+use super::load::Latency;
 use super::measured::{CaseRounds, FloorRounds, Measured};
 use super::options::Size;
 use super::sample::{Sample, Used};
@@ -37,6 +38,9 @@ pub(super) struct Figures {
     pub(super) p99_ms: f64,
     pub(super) p999_ms: f64,
     pub(super) max_ms: f64,
+    /// From when something happened until somebody who watches saw it.
+    pub(super) lag_p50_ms: Option<f64>,
+    pub(super) lag_p99_ms: Option<f64>,
     /// Throughput to that of the floors; hot to hot.
     pub(super) ratio_same_rows: Option<f64>,
     pub(super) ratio_bare: Option<f64>,
@@ -150,6 +154,8 @@ pub(super) fn figures(
         p99_ms: over(|sample| float(sample.summary.latency.p99) / 1e3),
         p999_ms: over(|sample| float(sample.summary.latency.p999) / 1e3),
         max_ms: over(|sample| float(sample.summary.latency.max) / 1e3),
+        lag_p50_ms: lag(rounds, |lag| lag.p50),
+        lag_p99_ms: lag(rounds, |lag| lag.p99),
         ratio_same_rows: to_floor(Floor::SameRows),
         ratio_bare: to_floor(Floor::Bare),
         ratio_p50: floor(Floor::SameRows, false).and_then(|floor| ratio(medians, alone(floor))),
@@ -192,6 +198,12 @@ fn used(rounds: &[Sample], of: fn(&Sample) -> Used) -> Use {
         }),
         memory_bytes: rounds.iter().filter_map(|sample| of(sample).memory).max(),
     }
+}
+
+/// The median over the rounds of how late a watcher was, in milliseconds.
+fn lag(rounds: &[Sample], of: fn(&Latency) -> u64) -> Option<f64> {
+    let lags = rounds.iter().filter_map(|sample| sample.summary.lag.as_ref());
+    median(lags.map(|lag| float(of(lag)) / 1e3)).map(round)
 }
 
 /// The median over the rounds of the ratio within each.

@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Processes of the service on the one database
     #[arg(long, value_name = "N", default_value_t = 1)]
     replicas: usize,
+    /// Let somebody watch the events, and tell how late they are
+    #[arg(long)]
+    watch: bool,
     /// Calls a second that come whether or not earlier ones are answered (open loop)
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
@@ -185,6 +188,7 @@ impl Arguments {
                 Case { tenants: 1_000, ..Case::unary(1_000) },
                 Case::unary(1),
                 Case { replicas: 2, ..Case::unary(256) },
+                Case { watched: true, ..Case::unary(256) },
                 Case::holds(),
             ];
             cases.extend(Case::holds().reference());
@@ -217,6 +221,7 @@ impl Arguments {
             tenants: self.tenants,
             hot: self.hot,
             replicas: self.replicas,
+            watched: self.watch,
             rate: self.rate.or(default.rate),
             ..default
         }

@@ -98,6 +98,7 @@ impl Bench<'_> {
             batch: case.batch,
             books: books.clone(),
             hot: case.hot,
+            watched: case.watched,
             rate: case.rate,
             warm_up: warm_up.as_secs_f64(),
             length: match case.bulk {

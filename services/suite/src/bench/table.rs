@@ -87,6 +87,13 @@ fn special(rate: Option<f64>) -> Vec<Row> {
             "2",
         ),
         row(
+            "an event until somebody who watches sees it, 256 callers, p99",
+            vec![Case { watched: true, ..Case::unary(256) }],
+            |load| load.lag_p99_ms.map(|lag| format!("{lag:.0} ms")),
+            "1,000 ms",
+            "200 ms",
+        ),
+        row(
             "two replicas on one database, 256 callers, x one",
             vec![Case { replicas: 2, ..Case::unary(256) }],
             plain,

@@ -5,8 +5,9 @@ use strongroom_proto::transactions::v1 as transactions;
 use tonic::Code;
 use transactions::Direction::{Credit, Debit};
 
-use super::narrator::{DemoError, Refusal, check, code_name, money};
+use super::narrator::{DemoError, check, money};
 use super::story::{Story, Told, given};
+use crate::refusal::{Refusal, code_name};
 
 /// Whose the accounts are.
 const WHOSE: [&str; 3] = ["the house", "Ada", "Grace"];

@@ -9,8 +9,9 @@ use strongroom_proto::transactions::v1 as transactions;
 use tonic::{Response, Status};
 use uuid::Uuid;
 
-use super::narrator::{DemoError, Narrator, Refusal, check};
+use super::narrator::{DemoError, Narrator, check};
 use crate::client::Clients;
+use crate::refusal::Refusal;
 
 /// The document, as it is sealed.
 const DOCUMENT: &str = r#"{"document":"passport","number":"X4203917","country":"GB"}"#;

@@ -58,7 +58,8 @@ impl Child {
         Self::launch(state, command)
     }
 
-    fn launch(state: &Path, mut command: Command) -> Self {
+    /// The same with a command of the test's own. Blocks.
+    pub(crate) fn launch(state: &Path, mut command: Command) -> Self {
         std::fs::create_dir_all(state).unwrap();
         let errors = state.join("stderr");
         let mut process =

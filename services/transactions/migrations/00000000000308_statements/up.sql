@@ -25,7 +25,7 @@ CREATE TABLE statements (
     UNIQUE (tenant_id, account_id, start_date, end_date, version),
     CHECK (start_date <= end_date)
 );
-CREATE INDEX statements_by_time ON statements (tenant_id, account_id, create_time);
+CREATE INDEX statements_by_time ON statements (tenant_id, account_id, create_time, id);
 
 -- Which entries they have, in the order of the booking dates. Their texts stay where they are, so
 -- that they are redacted in one place.

@@ -8,6 +8,8 @@ CREATE TABLE mismatches (
     resource text NOT NULL,
     found text NOT NULL,
     expected text NOT NULL,
+    -- The accounts that it casts doubt on, which are blocked until it is resolved.
+    accounts uuid[] NOT NULL,
     create_time timestamptz NOT NULL,
     resolve_time timestamptz,
     resolution_code text,
@@ -16,20 +18,24 @@ CREATE TABLE mismatches (
     CHECK ((resolve_time IS NULL) = (resolution_code IS NULL)),
     CHECK ((resolve_time IS NULL) = (resolver IS NULL))
 );
-CREATE INDEX mismatches_by_time ON mismatches (tenant_id, create_time);
+-- Partial, though all rows are in it: only a statement that asks for times can use it.
+CREATE INDEX mismatches_by_time ON mismatches (tenant_id, create_time)
+    WHERE create_time IS NOT NULL;
+CREATE INDEX mismatches_by_resource ON mismatches (tenant_id, resource, create_time);
 -- One open mismatch for each thing that does not match.
 CREATE UNIQUE INDEX mismatches_open ON mismatches (tenant_id, resource, kind)
     WHERE resolve_time IS NULL;
 
--- How far the auditor is in each tenant. The row is locked by the replica that audits.
+-- How far the auditor is in each tenant.
 CREATE TABLE audits (
     tenant_id uuid PRIMARY KEY,
-    -- The last account, transaction and leaf that were looked at.
-    account_id uuid,
-    transaction_id uuid,
-    leaf bigint,
-    -- When the last slice ended, and when the last whole round did.
-    slice_time timestamptz NOT NULL,
+    -- When the next slice may be looked at. While a replica looks at one, it is when the others
+    -- give it up.
+    due_time timestamptz NOT NULL,
+    -- Where the next slice begins, as JSON.
+    place text NOT NULL,
+    -- When this round began, and when the last whole one had begun.
+    start_time timestamptz NOT NULL,
     round_time timestamptz
 );
 

@@ -3,8 +3,12 @@ DROP TRIGGER only_redacts ON external_ids;
 DROP TRIGGER only_redacts ON labels;
 DROP TRIGGER only_redacts ON texts;
 DROP FUNCTION only_redacts();
+ALTER TABLE external_ids NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE hold_texts NO FORCE ROW LEVEL SECURITY;
 DELETE FROM external_ids WHERE value IS NULL OR salt IS NULL;
 DELETE FROM hold_texts WHERE salt IS NULL;
+ALTER TABLE external_ids FORCE ROW LEVEL SECURITY;
+ALTER TABLE hold_texts FORCE ROW LEVEL SECURITY;
 ALTER TABLE hold_texts ALTER COLUMN salt SET NOT NULL;
 ALTER TABLE external_ids
     ALTER COLUMN salt SET NOT NULL,

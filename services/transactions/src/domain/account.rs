@@ -15,6 +15,16 @@ pub(crate) enum Direction {
     Credit,
 }
 
+impl Direction {
+    /// The word for it in a document.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debit => "DEBIT",
+            Self::Credit => "CREDIT",
+        }
+    }
+}
+
 /// The class of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub(crate) enum AccountClass {

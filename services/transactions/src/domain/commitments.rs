@@ -22,6 +22,8 @@ pub(crate) struct Commitments {
     pub(crate) labels: BTreeMap<String, Commitment>,
     /// By kind.
     pub(crate) external_ids: BTreeMap<String, Commitment>,
+    /// Whether any of the texts has been redacted.
+    pub(crate) redacted: bool,
 }
 
 impl Commitments {
@@ -40,13 +42,8 @@ impl Commitments {
                 .collect(),
             labels: named("labels", &posted.labels),
             external_ids: named("external_ids", &posted.external_ids),
+            redacted: false,
         }
-    }
-
-    /// Whether any of the texts has been redacted.
-    pub(crate) fn is_redacted(&self) -> bool {
-        let named = self.labels.values().chain(self.external_ids.values());
-        self.texts.values().chain(named).any(|commitment| commitment.salt.is_empty())
     }
 
     /// Whether there are none.

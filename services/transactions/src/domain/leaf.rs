@@ -11,6 +11,7 @@ use serde::Serialize;
 use shared::commitment::Commitment;
 use shared::ids::TenantId;
 use shared::money::Units;
+use shared::time::Timestamp;
 
 use super::{
     Commitments, Direction, Hold, HoldEvent, HoldEventType, LinkType, Override, Overrides,
@@ -21,6 +22,11 @@ use super::{
 pub(crate) const POSTED: &str = "transaction.posted";
 /// The kind of a change of a hold.
 pub(crate) const HELD: &str = "hold.changed";
+
+/// The kind of the redaction of a transaction.
+pub(crate) const TRANSACTION_REDACTED: &str = "transaction.redacted";
+/// The kind of the redaction of a hold.
+pub(crate) const HOLD_REDACTED: &str = "hold.redacted";
 
 /// The version of the format.
 const VERSION: u8 = 1;
@@ -225,6 +231,50 @@ pub(crate) fn held_leaf(
         overrides: overrides(Some(event.overrides)),
         batch: event.batch.map(|(batch, index)| (batch.name(), index)),
         commitments: committed(commitments),
+    };
+    line(&leaf)
+}
+
+/// Who had texts erased, and why. The leaves that commit to them stay as they are.
+#[derive(Debug)]
+pub(crate) struct Redaction<'a> {
+    /// One of the two kinds above.
+    pub(crate) kind: &'static str,
+    /// The transaction or the hold.
+    pub(crate) subject: String,
+    /// A code.
+    pub(crate) reason_code: &'a str,
+    pub(crate) principal: &'a str,
+    pub(crate) time: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Redacted<'a> {
+    v: u8,
+    kind: &'a str,
+    tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'a str>,
+    reason_code: &'a str,
+    principal: &'a str,
+    time: String,
+}
+
+/// The leaf of a redaction.
+pub(crate) fn redacted_leaf(tenant: TenantId, redaction: &Redaction<'_>) -> String {
+    let Redaction { kind, subject, reason_code, principal, time } = redaction;
+    let of = |wanted: &str| Some(subject.as_str()).filter(|_| *kind == wanted);
+    let leaf = Redacted {
+        v: VERSION,
+        kind,
+        tenant: tenant.name(),
+        transaction: of(TRANSACTION_REDACTED),
+        hold: of(HOLD_REDACTED),
+        reason_code,
+        principal,
+        time: time.to_string(),
     };
     line(&leaf)
 }

@@ -1,9 +1,11 @@
 //! The rules of double entry: pure types and decisions, without a wire or a table.
 
 mod account;
+mod account_leaf;
 mod act;
 mod booking;
 mod books;
+mod closing;
 mod commitments;
 mod controls;
 mod day;
@@ -12,9 +14,11 @@ mod holding;
 mod leaf;
 mod limit;
 mod link;
+mod mismatch;
 mod period;
 mod posting;
 mod refusal;
+mod statement;
 #[cfg(test)]
 mod testing;
 mod transaction;
@@ -22,21 +26,31 @@ mod transaction;
 use shared::ids::{Id, Resource};
 
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
+pub(crate) use account_leaf::{CLOSED, CONTROLLED, REGISTERED, account_leaf};
 pub(crate) use act::{
     Capture, Extend, Increase, Made, NewHold, Order, Part, Release, Reversal, What,
 };
 pub(crate) use books::{Books, Changed, Collection, ExternalId};
+pub(crate) use closing::{Month, NotClosed, PeriodChange, Step};
 pub(crate) use commitments::{Commitments, DESCRIPTION, FORCE_REASON};
 pub(crate) use controls::{
     Act, BLOCKS_MAX, Block, Controls, Effect, LIMITS_MAX, SOURCES_MAX, merge,
 };
 pub(crate) use day::DayTotal;
 pub(crate) use hold::{Hold, HoldEvent, HoldEventType, HoldState};
-pub(crate) use leaf::{HELD, POSTED, held_leaf, posted_leaf};
+pub(crate) use leaf::{
+    HELD, HOLD_REDACTED, POSTED, Redaction, TRANSACTION_REDACTED, held_leaf, posted_leaf,
+    redacted_leaf,
+};
 pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window, rolling_length};
 pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
-pub(crate) use period::{Closings, Late, PeriodState, period_name};
+pub(crate) use mismatch::{Check, Finding, Mismatch, Resolution};
+pub(crate) use period::{Closings, Late, PeriodState};
 pub(crate) use refusal::{Place, Refusal};
+pub(crate) use statement::{
+    DAYS_MAX, LINES_MAX, NewStatement, STATED, Statement, StatementLine, StatementName, Tally,
+    Written, hex,
+};
 pub(crate) use transaction::{
     BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,
     PostedEntry, PostedTransaction, check_balance,
@@ -60,7 +74,9 @@ resource!(AccountKind, "accounts", "account");
 resource!(BatchKind, "batches", "batch");
 resource!(CustomerKind, "customers", "customer");
 resource!(HoldKind, "holds", "hold");
+resource!(MismatchKind, "mismatches", "mismatch");
 resource!(RecordKind, "records", "record");
+resource!(StatementKind, "statements", "statement");
 resource!(TransactionKind, "transactions", "transaction");
 
 /// The id of an account, which the accounts service knows it by too.
@@ -71,7 +87,11 @@ pub(crate) type BatchId = Id<BatchKind>;
 pub(crate) type CustomerId = Id<CustomerKind>;
 /// The id of a hold.
 pub(crate) type HoldId = Id<HoldKind>;
+/// The id of something that does not match.
+pub(crate) type MismatchId = Id<MismatchKind>;
 /// The id of a record of the records service.
 pub(crate) type RecordId = Id<RecordKind>;
+/// The id of a statement, within its account.
+pub(crate) type StatementId = Id<StatementKind>;
 /// The id of a transaction.
 pub(crate) type TransactionId = Id<TransactionKind>;

@@ -21,13 +21,6 @@ impl PeriodState {
     }
 }
 
-/// The name of the month that a day is in.
-pub(crate) fn period_name(day: Day) -> String {
-    let mut month = day.to_string();
-    month.truncate("YYYY-MM".len());
-    format!("periods/{month}")
-}
-
 /// How far the books of a tenant are closed: always up to the end of a month, and softly at least
 /// as far as for good.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -93,6 +86,5 @@ mod tests {
         assert_eq!(closings.first_open(true), Some(day("2026-09-01")));
         assert_eq!(closings.first_open(false), Some(day("2026-10-01")));
         assert_eq!(Closings::default().state(day("0001-01-01")), PeriodState::Open);
-        assert_eq!(period_name(day("2026-09-30")), "periods/2026-09");
     }
 }

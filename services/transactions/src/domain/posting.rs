@@ -7,10 +7,9 @@ use shared::time::Timestamp;
 
 use super::limit::Use;
 use super::{
-    AccountId, Act, Books, Collection, Commitments, Direction, EntryRef, HoldId, Late,
-    LedgerAccount, Link, LinkType, NewEntry, NewTransaction, Original, OriginalEntry, Override,
-    Overrides, Place, PostedEntry, PostedTransaction, Refusal, Reversal, TransactionId,
-    check_balance,
+    AccountId, Act, Books, Collection, Commitments, Direction, EntryRef, HoldId, LedgerAccount,
+    Link, LinkType, NewEntry, NewTransaction, Original, OriginalEntry, Override, Overrides, Place,
+    PostedEntry, PostedTransaction, Refusal, Reversal, TransactionId, check_balance,
 };
 
 /// What is special about a posting that is more than its entries.

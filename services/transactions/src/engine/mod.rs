@@ -12,9 +12,11 @@ use diesel::PgConnection;
 use shared::clock::Clock;
 use shared::db::{DbError, Scope, Session};
 use shared::deadline::Deadline;
+use shared::ids::TenantId;
 use shared::lane::{Lanes, Priority, Worker};
 use shared::outcome::Request;
 use shared::problem::Problem;
+use shared::sequence::Nudge;
 use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 use uuid::Uuid;
@@ -151,6 +153,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     /// How long a batch may take.
     pub(crate) timeout: Duration,
+    /// Who is told of what was committed.
+    pub(crate) nudge: Nudge,
 }
 
 impl Worker for Engine {
@@ -166,7 +170,10 @@ impl Worker for Engine {
 
     fn run(&mut self, jobs: Vec<Job>) -> Vec<Answer> {
         let deadline = Deadline::after(self.timeout);
-        self.post(&jobs, deadline)
+        let answers = self.post(&jobs, deadline);
+        let tenants: BTreeSet<TenantId> = jobs.iter().map(|job| job.tenant.id).collect();
+        tenants.into_iter().for_each(|tenant| self.nudge.tenant(tenant));
+        answers
     }
 }
 
@@ -211,7 +218,7 @@ fn all(jobs: &[Job], error: &Error) -> Vec<Answer> {
 }
 
 /// The tenant of a batch that has only one.
-fn one_tenant(jobs: &[Job]) -> Option<shared::ids::TenantId> {
+fn one_tenant(jobs: &[Job]) -> Option<TenantId> {
     let first = jobs.first()?.tenant.id;
     jobs.iter().all(|job| job.tenant.id == first).then_some(first)
 }

@@ -4,7 +4,7 @@
 use shared::money::{Currency, Money, Units};
 use shared::problem::{Problem, Reason};
 
-use crate::domain::{LinkType, Place, Refusal, Window, period_name};
+use crate::domain::{LinkType, Month, Place, Refusal, Window};
 
 /// The problem of a refusal.
 pub(super) fn problem(refusal: &Refusal) -> Problem {
@@ -69,7 +69,7 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
                 .figure("credits", credits)
         }
         R::PeriodClosed { day, state } => {
-            let (period, state) = (period_name(*day), state.name());
+            let (period, state) = (Month::of(*day).name(), state.name());
             Problem::new(Reason::PeriodClosed, format!("{period} is {state}."))
                 .figure("period", period)
                 .figure("booking_date", day)

@@ -20,7 +20,7 @@ pub(super) async fn call(
     let request = request.into_inner();
     let read = |known: &Currencies| decode(request.clone(), Priority::Normal, known);
     let asked = rpc.currencies.decode(&call, read).await?;
-    Ok(encode::captured(submit(rpc, &call, asked).await?, &call)?)
+    Ok(encode::captured(submit(rpc, &call, asked).await?, &call, rpc.timeline)?)
 }
 
 pub(super) fn decode(

@@ -16,7 +16,7 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode};
-use crate::domain::{AccountId, LedgerAccount};
+use crate::domain::{AccountId, CLOSED, LedgerAccount};
 use crate::engine::{Ask, Job, submit};
 use crate::error::Error;
 use crate::store::ledger_accounts;
@@ -58,7 +58,7 @@ async fn handle(
     if close.validate_only {
         let account = rpc.account(call, id).await?;
         let account = if account.close_time.is_some() { account } else { closed(account, now)? };
-        return Ok(Response::new(encode::ledger_account(&account, now)));
+        return Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)));
     }
     settle_expired(rpc, call, id).await?;
     let request = |id| call.request(OPERATION, id, &close, &rpc.clock);
@@ -72,14 +72,17 @@ async fn handle(
         }
         let account = closed(account, now)?;
         ledger_accounts::close(conn, tenant, &account)?;
+        ledger_accounts::record(conn, tenant, CLOSED, &account, None)?;
         Ok::<_, Error>(account)
     };
     let done = once(&rpc.db, "close_ledger_account", call.scope(), request, id.name(), write);
     match done.await? {
-        Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
+        Once::Done(account) => {
+            Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)))
+        }
         Once::Replayed(_) => {
             let account = rpc.account(call, id).await?;
-            Ok(replayed(encode::ledger_account(&account, now)))
+            Ok(replayed(encode::ledger_account(&account, now, rpc.timeline)))
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn call(
     let request = request.into_inner();
     let read = |known: &Currencies| decode(request.clone(), Priority::Normal, known);
     let asked = rpc.currencies.decode(&call, read).await?;
-    Ok(encode::held(submit(rpc, &call, asked).await?)?)
+    Ok(encode::held(submit(rpc, &call, asked).await?, rpc.timeline)?)
 }
 
 pub(super) fn decode(

@@ -1,6 +1,7 @@
 //! Encoding that several RPCs share.
 
 mod account;
+mod mismatch;
 
 use shared::grpc::Call;
 use shared::grpc::call::replayed;
@@ -9,6 +10,7 @@ use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::Response;
+use uuid::Uuid;
 
 use super::orders::{Done, sees_balances};
 use crate::domain::{
@@ -16,7 +18,8 @@ use crate::domain::{
     LinkType, Made, Override, Overrides, PostedEntry, PostedTransaction, TransactionId,
 };
 
-pub(super) use account::{balance, block, ledger_account, limit};
+pub(super) use account::{account_class, balance, block, ledger_account, limit};
+pub(super) use mismatch::{finding, mismatch};
 
 /// The answer to a single posting.
 pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transaction>, Problem> {
@@ -27,9 +30,9 @@ pub(super) fn posted(done: Done, call: &Call) -> Result<Response<wire::Transacti
 }
 
 /// The answer to a single order about a hold.
-pub(super) fn held(done: Done) -> Result<Response<wire::Hold>, Problem> {
+pub(super) fn held(done: Done, timeline: Uuid) -> Result<Response<wire::Hold>, Problem> {
     match done.made.into_iter().next() {
-        Some(Made::Hold(one)) => Ok(respond(hold(*one), done.replayed)),
+        Some(Made::Hold(one)) => Ok(respond(hold(*one, timeline), done.replayed)),
         _ => Err(other()),
     }
 }
@@ -38,10 +41,11 @@ pub(super) fn held(done: Done) -> Result<Response<wire::Hold>, Problem> {
 pub(super) fn captured(
     done: Done,
     call: &Call,
+    timeline: Uuid,
 ) -> Result<Response<wire::CaptureHoldResponse>, Problem> {
     match done.made.into_iter().next() {
         Some(Made::Capture(hold, posted)) => {
-            Ok(respond(capture(*hold, *posted, call), done.replayed))
+            Ok(respond(capture(*hold, *posted, call, timeline), done.replayed))
         }
         _ => Err(other()),
     }
@@ -55,13 +59,22 @@ fn other() -> Problem {
     Problem::new(Reason::Internal, "An order made something else than was asked for.")
 }
 
+/// A version, told apart from the same number in another history of the database: a restore takes
+/// versions back.
+fn etag(timeline: Uuid, version: i64) -> String {
+    // The last digits of a UUIDv7 are random.
+    let [.., a, b, c, d] = *timeline.as_bytes();
+    format!("\"{:08x}-{version}\"", u32::from_be_bytes([a, b, c, d]))
+}
+
 pub(super) fn capture(
     one: Hold,
     posted: PostedTransaction,
     call: &Call,
+    timeline: Uuid,
 ) -> wire::CaptureHoldResponse {
     let transaction = Some(transaction(posted, call));
-    wire::CaptureHoldResponse { hold: Some(hold(one)), transaction }
+    wire::CaptureHoldResponse { hold: Some(hold(one, timeline)), transaction }
 }
 
 pub(super) fn transaction(posted: PostedTransaction, call: &Call) -> wire::Transaction {
@@ -84,7 +97,7 @@ pub(super) fn transaction(posted: PostedTransaction, call: &Call) -> wire::Trans
         hold: posted.hold.map(HoldId::name).unwrap_or_default(),
         late: wire::LatePosting::Unspecified.into(),
         import: posted.import_source.map(|source| wire::Import { source }),
-        redacted: posted.commitments.is_redacted(),
+        redacted: posted.commitments.redacted,
     }
 }
 
@@ -145,7 +158,7 @@ fn force(force: Force) -> wire::Force {
     wire::Force { overrides: overrides.map(Into::into).collect(), reason: force.reason }
 }
 
-pub(super) fn hold(hold: Hold) -> wire::Hold {
+pub(super) fn hold(hold: Hold, timeline: Uuid) -> wire::Hold {
     use wire::hold::State;
     let money = |units| Some(hold.money(units).encode());
     let state = match hold.state {
@@ -168,7 +181,7 @@ pub(super) fn hold(hold: Hold) -> wire::Hold {
         released: money(hold.released),
         create_time: Some(hold.create_time.encode()),
         events: Vec::new(),
-        etag: format!("\"{}\"", hold.event_seq),
+        etag: etag(timeline, hold.event_seq.into()),
         description: hold.description,
         external_ids: hold.external_ids,
         force: hold.force.map(force),

@@ -9,6 +9,7 @@ use shared::money::Currencies;
 use shared::problem::{Problem, Reason};
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 use wire::batch_item::Operation;
 use wire::batch_result::Result as ItemResult;
 
@@ -100,7 +101,10 @@ async fn independent(
     let results = join_all(items).await.into_iter().flat_map(|done| match done {
         Ok(done) => {
             let replayed = done.replayed;
-            done.made.into_iter().map(|made| encode_made(made, replayed, call)).collect()
+            done.made
+                .into_iter()
+                .map(|made| encode_made(made, replayed, call, rpc.timeline))
+                .collect()
         }
         Err(problem) => vec![encode_error(problem)],
     });
@@ -140,7 +144,8 @@ async fn all_or_nothing(
     group(&mut orders, group_id.as_ref());
     let asked = Asked { orders, is_batch: true, request_id, validate_only, priority };
     let done = submit(rpc, call, asked).await?;
-    let made = done.made.into_iter().map(|made| encode_made(made, done.replayed, call));
+    let encode = |made| encode_made(made, done.replayed, call, rpc.timeline);
+    let made = done.made.into_iter().map(encode);
     let response = wire::ExecuteBatchResponse { results: made.collect() };
     Ok(match done.replayed {
         true => shared::grpc::call::replayed(response),
@@ -198,14 +203,14 @@ fn group(orders: &mut [(Method, Order)], id: Option<&String>) {
     }
 }
 
-fn encode_made(made: Made, replayed: bool, call: &Call) -> wire::BatchResult {
+fn encode_made(made: Made, replayed: bool, call: &Call, timeline: Uuid) -> wire::BatchResult {
     let result = match made {
         Made::Transaction(posted) => {
             ItemResult::Transaction(Box::new(encode::transaction(*posted, call)))
         }
-        Made::Hold(hold) => ItemResult::Hold(Box::new(encode::hold(*hold))),
+        Made::Hold(hold) => ItemResult::Hold(Box::new(encode::hold(*hold, timeline))),
         Made::Capture(hold, posted) => {
-            ItemResult::Capture(Box::new(encode::capture(*hold, *posted, call)))
+            ItemResult::Capture(Box::new(encode::capture(*hold, *posted, call, timeline)))
         }
     };
     wire::BatchResult { result: Some(result), replayed }

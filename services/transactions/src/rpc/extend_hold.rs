@@ -16,7 +16,7 @@ pub(super) async fn call(
 ) -> Result<Response<wire::Hold>, Status> {
     let call = Call::of(&request)?;
     let asked = decode(request.into_inner())?;
-    Ok(encode::held(submit(rpc, &call, asked).await?)?)
+    Ok(encode::held(submit(rpc, &call, asked).await?, rpc.timeline)?)
 }
 
 fn decode(request: wire::ExtendHoldRequest) -> Decoded<Asked> {

@@ -25,5 +25,5 @@ pub(super) async fn call(
     };
     let (hold, events) = rpc.db.read("get_hold", call.scope(), read).await?;
     let events = events.iter().map(|event| encode::hold_event(event, &hold)).collect();
-    Ok(Response::new(wire::Hold { events, ..encode::hold(hold) }))
+    Ok(Response::new(wire::Hold { events, ..encode::hold(hold, rpc.timeline) }))
 }

@@ -15,5 +15,5 @@ pub(super) async fn call(
     let call = Call::of(&request)?;
     let id = AccountId::parse_name(&request.get_ref().name).at("name")?;
     let account = rpc.account(&call, id).await?;
-    Ok(Response::new(encode::ledger_account(&account, rpc.clock.now())))
+    Ok(Response::new(encode::ledger_account(&account, rpc.clock.now(), rpc.timeline)))
 }

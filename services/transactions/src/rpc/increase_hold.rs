@@ -19,7 +19,7 @@ pub(super) async fn call(
     let request = request.into_inner();
     let read = |known: &Currencies| decode(request.clone(), known);
     let asked = rpc.currencies.decode(&call, read).await?;
-    Ok(encode::held(submit(rpc, &call, asked).await?)?)
+    Ok(encode::held(submit(rpc, &call, asked).await?, rpc.timeline)?)
 }
 
 fn decode(request: wire::IncreaseHoldRequest, known: &Currencies) -> Decoded<Asked> {

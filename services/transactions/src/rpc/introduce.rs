@@ -7,7 +7,7 @@ use shared::grpc::Call;
 use shared::problem::Problem;
 
 use super::Rpc;
-use crate::domain::AccountId;
+use crate::domain::{AccountId, REGISTERED};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -39,7 +39,9 @@ pub(super) async fn introduce(
     rpc.db
         .write("introduce_ledger_accounts", call.scope(), move |conn| {
             for account in &accounts {
-                ledger_accounts::insert(conn, tenant, account)?;
+                if ledger_accounts::insert(conn, tenant, account)? {
+                    ledger_accounts::record(conn, tenant, REGISTERED, account, None)?;
+                }
             }
             Ok::<_, Error>(())
         })

@@ -38,6 +38,7 @@ async fn handle(
     page: Page<Place>,
 ) -> Result<(Vec<wire::Hold>, String), Error> {
     let (tenant, bytes_max, now) = (call.tenant_id()?, rpc.message_bytes_max, rpc.clock.now());
+    let timeline = rpc.timeline;
     let read = move |conn: &mut PgConnection| {
         let candidates = |after: Option<&Place>, limit| {
             hold_lists::candidates(conn, tenant, &filter, after, limit)
@@ -53,7 +54,7 @@ async fn handle(
                 let ids = some.iter().map(|one| one.id).collect();
                 let mut loaded = holds::select_all(conn, tenant, &ids)?;
                 let holds = some.iter().filter_map(|one| loaded.remove(&one.id));
-                Ok(holds.map(|hold: Hold| encode::hold(hold.at(now))).collect())
+                Ok(holds.map(|hold: Hold| encode::hold(hold.at(now), timeline)).collect())
             },
         )
     };

@@ -40,6 +40,7 @@ async fn handle(
     page: Page<AccountId>,
 ) -> Result<(Vec<wire::LedgerAccount>, String), Error> {
     let (tenant, bytes_max, now) = (call.tenant_id()?, rpc.message_bytes_max, rpc.clock.now());
+    let timeline = rpc.timeline;
     let read = move |conn: &mut PgConnection| {
         let candidates = |after: Option<&AccountId>, limit| {
             ledger_account_lists::candidates(conn, tenant, &filter, after, limit)
@@ -50,7 +51,8 @@ async fn handle(
             let ids = some.iter().map(id).collect();
             // By id, which is the order of the list.
             let loaded = ledger_accounts::select_now(conn, tenant, &ids, now)?;
-            Ok(loaded.values().map(|account| encode::ledger_account(account, now)).collect())
+            let encode = |account| encode::ledger_account(account, now, timeline);
+            Ok(loaded.values().map(encode).collect())
         })
     };
     rpc.db.read("list_ledger_accounts", call.scope(), read).await

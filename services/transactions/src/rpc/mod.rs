@@ -35,6 +35,8 @@ mod list_statement_lines;
 mod list_statements;
 mod list_transactions;
 mod orders;
+mod periods;
+mod redact_hold;
 mod redact_transaction;
 mod register_currency;
 mod register_ledger_account;
@@ -46,7 +48,10 @@ mod resolve_mismatch;
 mod reverse_transaction;
 mod set_ledger_controls;
 mod soft_close_period;
+mod statements;
 mod verify_books;
+
+use std::sync::Arc;
 
 use shared::clock::Clock;
 use shared::db::Db;
@@ -54,8 +59,11 @@ use shared::grpc::Call;
 use shared::lane::Lanes;
 use shared::problem::Problem;
 use strongroom_proto::transactions::v1 as wire;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 use wire::balance_service_server::{BalanceService, BalanceServiceServer};
 use wire::books_service_server::{BooksService, BooksServiceServer};
 use wire::currency_service_server::{CurrencyService, CurrencyServiceServer};
@@ -77,11 +85,17 @@ pub(crate) use decode::account as decode_account;
 pub(crate) struct Rpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
+    /// The history that the database is in.
+    pub(crate) timeline: Uuid,
     pub(crate) lanes: Lanes<Engine>,
     /// The currencies that requests may name.
     pub(crate) currencies: Currencies,
     /// Who is asked about unknown accounts; nobody where the ledger is used alone.
     pub(crate) accounts: Option<Accounts>,
+    /// As many verifications as may run at once.
+    pub(crate) verifications: Arc<Semaphore>,
+    /// Cancelled when the service shall end.
+    pub(crate) shutdown: CancellationToken,
     /// The most bytes of a message.
     pub(crate) message_bytes_max: usize,
 }
@@ -301,6 +315,13 @@ impl HoldService for Rpc {
         request: Request<wire::IncreaseHoldRequest>,
     ) -> Result<Response<wire::Hold>, Status> {
         increase_hold::call(self, request).await
+    }
+
+    async fn redact_hold(
+        &self,
+        request: Request<wire::RedactHoldRequest>,
+    ) -> Result<Response<wire::Hold>, Status> {
+        redact_hold::call(self, request).await
     }
 
     async fn get_hold(

@@ -13,7 +13,9 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, decode, encode};
-use crate::domain::{AccountId, Controls, LedgerAccount, NewAccount, Refusal, SOURCES_MAX};
+use crate::domain::{
+    AccountId, Controls, LedgerAccount, NewAccount, REGISTERED, Refusal, SOURCES_MAX,
+};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -90,7 +92,7 @@ async fn handle(
             let existing = select_now(conn, tenant, id, now)?;
             existing.map_or(Ok(account.clone()), |found| same(&register.account, found))
         });
-        return Ok(Response::new(encode::ledger_account(&read.await?, now)));
+        return Ok(Response::new(encode::ledger_account(&read.await?, now, rpc.timeline)));
     }
     let asked = (register.chosen, &register.account);
     let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
@@ -99,6 +101,7 @@ async fn handle(
     let write = move |conn: &mut PgConnection| {
         check_parent(conn, tenant, &account)?;
         if ledger_accounts::insert(conn, tenant, &account)? {
+            ledger_accounts::record(conn, tenant, REGISTERED, &account, None)?;
             return Ok(account.clone());
         }
         let found = select_now(conn, tenant, id, now)?;
@@ -106,11 +109,13 @@ async fn handle(
     };
     let done = once(&rpc.db, "register_ledger_account", call.scope(), request, id.name(), write);
     match done.await? {
-        Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
+        Once::Done(account) => {
+            Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)))
+        }
         Once::Replayed(name) => {
             let id = AccountId::parse_name(&name)?;
             let account = rpc.account(call, id).await?;
-            Ok(replayed(encode::ledger_account(&account, now)))
+            Ok(replayed(encode::ledger_account(&account, now, rpc.timeline)))
         }
     }
 }

@@ -15,7 +15,7 @@ use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, decode, encode};
-use crate::domain::{AccountId, Controls, LedgerAccount, SOURCES_MAX, merge};
+use crate::domain::{AccountId, CONTROLLED, Controls, LedgerAccount, SOURCES_MAX, merge};
 use crate::error::Error;
 use crate::store::ledger_accounts;
 
@@ -70,7 +70,7 @@ async fn handle(
             replace(found.ok_or_else(|| asked.id.not_found())?, &asked, now)
         });
         let (account, _) = read.await?;
-        return Ok(Response::new(encode::ledger_account(&account, now)));
+        return Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)));
     }
     let request = |id| call.request(OPERATION, id, &asked, &rpc.clock);
     let request = asked.request_id.clone().map(request).transpose()?;
@@ -83,16 +83,20 @@ async fn handle(
         let (mut account, changed) = replace(account, &asked, now)?;
         if changed {
             ledger_accounts::update_controls(conn, tenant, &account)?;
+            let source = Some(asked.controls.source.as_str());
+            ledger_accounts::record(conn, tenant, CONTROLLED, &account, source)?;
         }
         ledger_accounts::as_of(conn, tenant, [&mut account], now)?;
         Ok::<_, Error>(account)
     };
     let done = once(&rpc.db, "set_ledger_controls", call.scope(), request, id.name(), write);
     match done.await? {
-        Once::Done(account) => Ok(Response::new(encode::ledger_account(&account, now))),
+        Once::Done(account) => {
+            Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)))
+        }
         Once::Replayed(_) => {
             let account = rpc.account(call, id).await?;
-            Ok(replayed(encode::ledger_account(&account, now)))
+            Ok(replayed(encode::ledger_account(&account, now, rpc.timeline)))
         }
     }
 }

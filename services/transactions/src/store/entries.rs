@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text, Timestamptz, Uuid};
+use jiff::tz::TimeZone;
 use shared::db::statement;
 use shared::ids::TenantId;
 use shared::money::Units;
@@ -121,4 +122,28 @@ pub(crate) fn first_from(
     );
     let found: Found = statement(FIRST_FROM, binds).get_result(conn)?;
     Ok(found.place)
+}
+
+/// How far the civil day of a time may be from its day in UTC, in hours: no zone is further ahead,
+/// and none further behind.
+const AHEAD_HOURS: i64 = 14;
+const BEHIND_HOURS: i64 = 12;
+const HOUR_US: i64 = 3_600_000_000;
+
+/// The places of those of an account's `count` entries that may have been posted on these days, in
+/// whatever time zone: from the first one to behind the last.
+pub(super) fn posted_on(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: AccountId,
+    count: i64,
+    (first, last): (Day, Day),
+) -> QueryResult<(i64, i64)> {
+    let begin = |day: Day, hours: i64| {
+        let micros = day.start_in(&TimeZone::UTC).micros();
+        Timestamp::from_micros(micros.saturating_add(hours * HOUR_US))
+    };
+    let (from, to) = (begin(first, -AHEAD_HOURS), begin(last.next(), BEHIND_HOURS));
+    let first = first_from(conn, tenant, account, count, from)?;
+    Ok((first, first_from(conn, tenant, account, count, to)?))
 }

@@ -71,7 +71,7 @@ fn held(conn: &mut PgConnection, tenant: TenantId, names: &[String]) -> Result<V
                 true => given.remove(&place.0.uuid()).unwrap_or_default().commitments,
                 false => BTreeMap::new(),
             },
-            labels: BTreeMap::new(),
+            ..Commitments::default()
         };
         Some(held_leaf(tenant, hold, event, &commitments))
     };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Date, Nullable, Text, Uuid};
+use shared::changes;
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
@@ -13,6 +14,7 @@ use super::holds;
 use super::schema::ledger_accounts;
 use crate::domain::{
     AccountClass, AccountId, Closings, Controls, CustomerId, DayTotal, LedgerAccount, Overdraft,
+    account_leaf,
 };
 use crate::error::Error;
 
@@ -123,7 +125,7 @@ pub(super) fn class_column(class: AccountClass) -> i16 {
     }
 }
 
-fn class_from_column(column: i16) -> Option<AccountClass> {
+pub(super) fn class_from_column(column: i16) -> Option<AccountClass> {
     match column {
         1 => Some(AccountClass::Asset),
         2 => Some(AccountClass::Liability),
@@ -320,4 +322,16 @@ pub(crate) fn close(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Records what happened to an account, with the controls of one source or of all.
+pub(crate) fn record(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    kind: &str,
+    account: &LedgerAccount,
+    source: Option<&str>,
+) -> QueryResult<()> {
+    let data = account_leaf(tenant, kind, account, source);
+    changes::record(conn, tenant, kind, &account.id.name(), &data, account.record_time)
 }

@@ -1,6 +1,8 @@
 //! The tables. Every function assumes a transaction, names the tenant, and is set-based where a
 //! batch may be large.
 
+pub(crate) mod audits;
+pub(crate) mod balances_at;
 pub(crate) mod calendars;
 pub(crate) mod currencies;
 pub(crate) mod day_totals;
@@ -15,12 +17,18 @@ pub(crate) mod ledger_account_lists;
 pub(crate) mod ledger_accounts;
 pub(crate) mod limit_usages;
 pub(crate) mod links;
+pub(crate) mod mismatches;
+pub(crate) mod periods;
 pub(crate) mod postings;
+pub(crate) mod redactions;
 pub(crate) mod schema;
+pub(crate) mod statement_lines;
 pub(crate) mod statements;
 pub(crate) mod texts;
 pub(crate) mod transaction_lists;
 pub(crate) mod transactions;
+pub(crate) mod trial_balances;
+pub(crate) mod verify;
 
 use shared::time::Timestamp;
 

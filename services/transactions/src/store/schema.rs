@@ -4,10 +4,9 @@
 diesel::table! {
     audits (tenant_id) {
         tenant_id -> Uuid,
-        account_id -> Nullable<Uuid>,
-        transaction_id -> Nullable<Uuid>,
-        leaf -> Nullable<BigInt>,
-        slice_time -> Timestamptz,
+        due_time -> Timestamptz,
+        place -> Text,
+        start_time -> Timestamptz,
         round_time -> Nullable<Timestamptz>,
     }
 }
@@ -214,6 +213,7 @@ diesel::table! {
         resource -> Text,
         found -> Text,
         expected -> Text,
+        accounts -> Array<Uuid>,
         create_time -> Timestamptz,
         resolve_time -> Nullable<Timestamptz>,
         resolution_code -> Nullable<Text>,

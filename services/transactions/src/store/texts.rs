@@ -108,14 +108,23 @@ struct LabelRow {
     commitment: Option<Vec<u8>>,
 }
 
+impl TextRow {
+    /// Whether it has been redacted. A text that is empty is not written.
+    fn is_redacted(&self) -> bool {
+        self.salt.is_none() && self.text.is_empty()
+    }
+}
+
+impl LabelRow {
+    fn is_redacted(&self) -> bool {
+        self.salt.is_none() && self.value.is_empty() && self.key.starts_with("redacted-")
+    }
+}
+
 /// A commitment as it is stored; without a salt it is to what has been redacted. The oldest texts
 /// have none.
 pub(super) fn stored(salt: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Option<Commitment> {
     value.map(|value| Commitment { salt: salt.unwrap_or_default(), value })
-}
-
-fn is_redacted(commitment: Option<&Commitment>) -> bool {
-    commitment.is_some_and(|commitment| commitment.salt.is_empty())
 }
 
 /// What was written about transactions. Those about which nothing was are left out.
@@ -136,23 +145,25 @@ pub(super) fn of_transactions(
     let mut found: BTreeMap<TransactionId, Writing> = BTreeMap::new();
     for row in statement(TEXTS, binds()).load::<TextRow>(conn)? {
         let writing = found.entry(row.transaction_id).or_default();
+        writing.commitments.redacted |= row.is_redacted();
         let commitment = stored(row.salt, row.commitment);
-        if !is_redacted(commitment.as_ref()) {
-            writing.texts.insert(row.entry_index, row.text);
-        }
         writing.commitments.texts.extend(commitment.map(|one| (row.entry_index, one)));
+        writing.texts.insert(row.entry_index, row.text);
     }
     for row in statement(LABELS, binds()).load::<LabelRow>(conn)? {
         let writing = found.entry(row.transaction_id).or_default();
-        let commitment = stored(row.salt, row.commitment);
-        if !is_redacted(commitment.as_ref()) {
+        if row.is_redacted() {
+            writing.commitments.redacted = true;
+        } else {
             writing.labels.insert(row.key.clone(), row.value);
         }
+        let commitment = stored(row.salt, row.commitment);
         writing.commitments.labels.extend(commitment.map(|one| (row.key, one)));
     }
     let holders = ids.iter().map(|id| id.uuid()).collect();
     for (id, given) in external_ids::of_holders(conn, tenant, Collection::Transactions, holders)? {
         let writing = found.entry(TransactionId::from_uuid(id)).or_default();
+        writing.commitments.redacted |= given.values.len() < given.commitments.len();
         writing.external_ids = given.values;
         writing.commitments.external_ids = given.commitments;
     }

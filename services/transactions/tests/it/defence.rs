@@ -9,7 +9,7 @@ use crate::requests::{hold, reversal};
 use crate::setup::{Ledger, eur, transfer};
 
 /// Runs SQL as the runtime role inside a tenant, and gives the refusal.
-fn attack(ledger: &Ledger, sql: &str) -> String {
+pub(crate) fn attack(ledger: &Ledger, sql: &str) -> String {
     tokio::task::block_in_place(|| {
         let mut conn = ledger.database.runtime();
         let tenant = ledger.tenant.uuid();

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod account_lists;
+mod as_of;
 mod attributes;
+mod auditor;
 mod bad_input;
 mod batches;
 mod books;
@@ -21,6 +23,7 @@ mod gate;
 mod hold_expiry;
 mod hold_lists;
 mod holds;
+mod imports;
 mod lapses;
 mod limits;
 mod links;
@@ -29,16 +32,23 @@ mod lists;
 mod mixed_batches;
 mod model;
 mod outcomes;
+mod periods;
 mod plans;
 mod postings;
 mod preconditions;
+mod redactions;
 mod repeats;
 mod replicas;
 mod requests;
 mod same_id;
 mod setup;
+mod statement_documents;
+mod statements;
+mod timelines;
+mod trial_balances;
 mod two;
 mod unknown_accounts;
+mod verify;
 
 use shared::testing::{TestDatabase, print_schema};
 

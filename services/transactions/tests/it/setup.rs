@@ -13,8 +13,10 @@ use tonic::transport::Channel;
 use transactions::{Config, SERVICE, serve};
 use uuid::Uuid;
 use wire::balance_service_client::BalanceServiceClient;
+use wire::books_service_client::BooksServiceClient;
 use wire::hold_service_client::HoldServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
+use wire::statement_service_client::StatementServiceClient;
 use wire::transaction_service_client::TransactionServiceClient;
 
 pub(crate) type Api = InterceptedService<Channel, Bearer>;
@@ -26,6 +28,8 @@ pub(crate) struct Client {
     pub(crate) holds: HoldServiceClient<Api>,
     pub(crate) ledger: LedgerServiceClient<Api>,
     pub(crate) balances: BalanceServiceClient<Api>,
+    pub(crate) statements: StatementServiceClient<Api>,
+    pub(crate) books: BooksServiceClient<Api>,
     pub(crate) outcomes: OutcomeServiceClient<Api>,
 }
 
@@ -64,7 +68,7 @@ impl Ledger {
         let mut all = database.arguments();
         all.extend(issuer.arguments());
         let key = issuer.workload_key("transactions").to_string_lossy().into_owned();
-        all.extend(["--workload-key", &key]);
+        all.extend(["--workload-key", &key, "--log-key", &key]);
         all.extend(arguments);
         let server = run(&all, &clock).await;
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -108,6 +112,8 @@ impl Ledger {
             holds: HoldServiceClient::new(api.clone()),
             ledger: LedgerServiceClient::new(api.clone()),
             balances: BalanceServiceClient::new(api.clone()),
+            statements: StatementServiceClient::new(api.clone()),
+            books: BooksServiceClient::new(api.clone()),
             outcomes: OutcomeServiceClient::new(api),
         }
     }

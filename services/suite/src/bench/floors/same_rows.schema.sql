@@ -6,7 +6,9 @@
 --
 -- Ids come in order, as UUIDv7 do, and a session takes many at once. All of them have 16 digits.
 CREATE SEQUENCE floors.same_rows_ids START 8000000000000000 CACHE 64;
-GRANT USAGE ON SEQUENCE floors.same_rows_ids TO strongroom_transactions;
+CREATE SEQUENCE floors.same_rows_positions MINVALUE 0 CACHE 64;
+GRANT USAGE ON SEQUENCE floors.same_rows_ids, floors.same_rows_positions
+    TO strongroom_transactions;
 
 -- A transfer in one round trip: a function is faster than one statement after the other. The
 -- updates lock the rows, in the order of the ids, and the bound is checked under the locks.
@@ -27,6 +29,10 @@ DECLARE
     high_version bigint;
 BEGIN
     PERFORM set_config('strongroom.tenant', tenant::text, true);
+    PERFORM FROM transactions.calendars AS c WHERE c.tenant_id = tenant FOR SHARE;
+    IF NOT FOUND THEN
+        INSERT INTO transactions.calendars (tenant_id) VALUES (tenant) ON CONFLICT DO NOTHING;
+    END IF;
     INSERT INTO transactions.outcomes (tenant_id, operation, request_id, request_hash, state,
         resource, principal, trace_id, create_time, settle_time)
     VALUES (tenant, 'create-transaction', transfer,
@@ -71,6 +77,8 @@ BEGIN
             low_posted, low_available, low_version),
         (tenant, transfer, 2 - low_side, high, high_seq, 3 - low_side, amount, high_currency,
             high_posted, high_available, high_version);
-    INSERT INTO transactions.changes (tenant_id, id, kind, ids, create_time)
-    VALUES (tenant, transfer, 'transaction.posted', ARRAY[transfer], moment);
+    -- With its position at once: the sequencer of the service shall not work for the floor.
+    INSERT INTO transactions.changes (tenant_id, id, kind, ids, create_time, position)
+    VALUES (tenant, transfer, 'transaction.posted', ARRAY[transfer], moment,
+        nextval('floors.same_rows_positions'));
 END $$;

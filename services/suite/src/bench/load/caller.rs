@@ -75,8 +75,14 @@ impl Bearer {
 
     /// A call with this message.
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
+        let mut request = self.endless(message);
         request.set_timeout(DEADLINE);
+        request
+    }
+
+    /// The same without a deadline.
+    pub(super) fn endless<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.value.clone());
         request
     }

@@ -12,6 +12,7 @@ mod read;
 mod share;
 mod tally;
 mod transfer;
+mod watch;
 
 use std::io::{BufRead as _, Write as _};
 use std::num::NonZeroUsize;
@@ -24,7 +25,7 @@ use super::error::BenchError;
 use share::Share;
 use tally::{Window, merge};
 
-pub(super) use plan::{Book, Event, Length, Plan, Summary};
+pub(super) use plan::{Book, Event, Latency, Length, Plan, Summary};
 pub(super) use transfer::{CURRENCY, account_id};
 
 /// How often the callers tell how far they are.

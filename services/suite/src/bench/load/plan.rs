@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::case::Work;
@@ -28,6 +29,8 @@ pub(in crate::bench) struct Plan {
     pub(in crate::bench) batch: usize,
     /// Whether the first account takes part in every transfer.
     pub(in crate::bench) hot: bool,
+    /// Whether somebody watches the events meanwhile.
+    pub(in crate::bench) watched: bool,
     /// Calls a second, by chance and whether or not earlier ones are answered (open loop); else
     /// each caller asks again as soon as it has its answer (closed loop).
     pub(in crate::bench) rate: Option<f64>,
@@ -91,6 +94,10 @@ pub(in crate::bench) struct Summary {
     pub(in crate::bench) failure: Option<String>,
     /// From when a call was due until its answer was there, in microseconds.
     pub(in crate::bench) latency: Latency,
+    /// From when something happened until somebody who watches saw it, in microseconds.
+    pub(in crate::bench) lag: Option<Latency>,
+    /// What was seen of it in the measurement.
+    pub(in crate::bench) events: u64,
 }
 
 impl Summary {
@@ -111,4 +118,12 @@ pub(in crate::bench) struct Latency {
     pub(in crate::bench) p999: u64,
     /// The longest.
     pub(in crate::bench) max: u64,
+}
+
+impl Latency {
+    /// The percentiles of these times.
+    pub(super) fn of(times: &Histogram<u64>) -> Self {
+        let at = |quantile| times.value_at_quantile(quantile);
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: times.max() }
+    }
 }

@@ -15,6 +15,7 @@ use super::caller::{Bearer, Caller, Clients};
 use super::connection::Connection;
 use super::plan::{Length, Plan, Summary};
 use super::tally::{Pace, Tally, Window};
+use super::watch::watch;
 use crate::bench::case::Work;
 use crate::bench::figures::float;
 
@@ -59,9 +60,12 @@ impl Share {
                 Length::Bulk(transfers) if self.index == 0 => Some(transfers),
                 Length::Bulk(_) | Length::Seconds(_) => None,
             };
-            let (called, bulk) =
-                tokio::join!(self.call(&connections, &window), self.bulk(bulk, &window));
-            Ok([called?].into_iter().chain(bulk?).collect())
+            let (called, bulk, watched) = tokio::join!(
+                self.call(&connections, &window),
+                self.bulk(bulk, &window),
+                self.watch(&window)
+            );
+            Ok([called?].into_iter().chain(bulk?).chain(watched?).collect())
         })
     }
 
@@ -135,6 +139,16 @@ impl Share {
         // How long these calls took is nobody's question.
         let none = Histogram::new(1).map_err(|error| error.to_string())?;
         Ok(Some((counts, none)))
+    }
+
+    /// What somebody sees who watches the first tenant.
+    async fn watch(&self, window: &Window) -> Result<Option<Counted>, String> {
+        if !self.plan.watched || self.index > 0 {
+            return Ok(None);
+        }
+        let book = self.plan.books.first().ok_or("there is no tenant")?;
+        let seen = watch(self.open(0).await?, &Bearer::new(book)?, window).await?;
+        Ok(Some((seen, Histogram::new(1).map_err(|error| error.to_string())?)))
     }
 
     fn caller(

@@ -10,9 +10,9 @@ use rand::RngExt as _;
 use super::plan::{Latency, Summary};
 
 /// The longest time that is told apart, in microseconds: more than any deadline.
-const LONGEST: u64 = 120_000_000;
+pub(super) const LONGEST: u64 = 120_000_000;
 /// Decimal digits of a time that are kept.
-const DIGITS: u8 = 3;
+pub(super) const DIGITS: u8 = 3;
 
 /// The measurement in time.
 #[derive(Debug, Clone)]
@@ -24,7 +24,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn has(&self, instant: Instant) -> bool {
+    /// Whether it is under way then.
+    pub(super) fn has(&self, instant: Instant) -> bool {
         instant >= self.begin && !self.is_over(instant)
     }
 
@@ -125,10 +126,11 @@ pub(super) fn merge(
         all.retried += part.retried;
         all.failed += part.failed;
         all.failure = all.failure.or(part.failure);
+        all.lag = all.lag.or(part.lag);
+        all.events += part.events;
         latency.add(times).map_err(|error| error.to_string())?;
     }
-    let at = |quantile| latency.value_at_quantile(quantile);
-    all.latency = Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: latency.max() };
+    all.latency = Latency::of(&latency);
     Ok(all)
 }
 

@@ -2,7 +2,9 @@
 
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
+use uuid::Uuid;
 
+use super::etag;
 use crate::domain::{
     AccountClass, AccountId, Block, Controls, CustomerId, Effect, LedgerAccount, Limit, Overdraft,
     Scope, Window,
@@ -33,15 +35,9 @@ pub(in crate::rpc) fn balance(account: &LedgerAccount, now: Timestamp) -> wire::
 pub(in crate::rpc) fn ledger_account(
     account: &LedgerAccount,
     now: Timestamp,
+    timeline: Uuid,
 ) -> wire::LedgerAccount {
     use wire::overdraft::Bound;
-    let class = match account.class {
-        AccountClass::Asset => wire::AccountClass::Asset,
-        AccountClass::Liability => wire::AccountClass::Liability,
-        AccountClass::Equity => wire::AccountClass::Equity,
-        AccountClass::Income => wire::AccountClass::Income,
-        AccountClass::Expense => wire::AccountClass::Expense,
-    };
     let bound = match account.overdraft {
         Overdraft::Limit(limit) => Bound::Limit(account.money(limit).encode()),
         Overdraft::Unbounded => Bound::Unbounded(true),
@@ -53,17 +49,27 @@ pub(in crate::rpc) fn ledger_account(
     wire::LedgerAccount {
         name: account.id.name(),
         currency: account.currency.code().to_owned(),
-        class: class.into(),
+        class: account_class(account.class).into(),
         gl_code: account.gl_code.clone(),
         overdraft: Some(wire::Overdraft { bound: Some(bound) }),
         controls: account.controls.iter().map(|all| controls(account, all)).collect(),
         balance: Some(balance(account, now)),
         create_time: Some(account.create_time.encode()),
-        etag: format!("\"{}\"", account.version),
+        etag: etag(timeline, account.version),
         customer: account.customer.map(CustomerId::name).unwrap_or_default(),
         parent: account.parent.map(AccountId::name).unwrap_or_default(),
         state: state.into(),
         close_time: account.close_time.map(Timestamp::encode),
+    }
+}
+
+pub(in crate::rpc) fn account_class(class: AccountClass) -> wire::AccountClass {
+    match class {
+        AccountClass::Asset => wire::AccountClass::Asset,
+        AccountClass::Liability => wire::AccountClass::Liability,
+        AccountClass::Equity => wire::AccountClass::Equity,
+        AccountClass::Income => wire::AccountClass::Income,
+        AccountClass::Expense => wire::AccountClass::Expense,
     }
 }
 

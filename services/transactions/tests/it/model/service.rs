@@ -5,8 +5,31 @@ use strongroom_proto::transactions::v1 as wire;
 use super::call::{Answer, Call, Made, Order, Reply, item};
 use crate::setup::Client;
 
-/// Asks the service.
+/// Asks the service. The reference does not know its timeline, so etags are without that.
 pub(super) async fn ask(client: &mut Client, call: &Call) -> Answer {
+    let mut answer = call_it(client, call).await;
+    let made = |made: &mut Made| match made {
+        Made::Hold(hold) => version(&mut hold.etag),
+        Made::Capture(hold, _) => version(&mut hold.etag),
+        Made::Transaction(_) => {}
+    };
+    match &mut answer.reply {
+        Ok(Reply::Made(one)) => made(one),
+        Ok(Reply::Batch(results)) => {
+            results.iter_mut().filter_map(|(result, _)| result.as_mut().ok()).for_each(made);
+        }
+        Ok(Reply::Account(account)) => version(&mut account.etag),
+        Ok(Reply::Outcome(_)) | Err(_) => {}
+    }
+    answer
+}
+
+fn version(etag: &mut String) {
+    let (_, version) = etag.rsplit_once('-').unwrap();
+    *etag = format!("\"{version}");
+}
+
+async fn call_it(client: &mut Client, call: &Call) -> Answer {
     let account = Reply::Account;
     match call.clone() {
         Call::One(order) => one(client, *order).await,
@@ -52,13 +75,17 @@ async fn one(client: &mut Client, order: Order) -> Answer {
 /// An account as the service has it.
 pub(super) async fn account(client: &mut Client, name: &str) -> wire::LedgerAccount {
     let request = wire::GetLedgerAccountRequest { name: name.to_owned() };
-    client.ledger.get_ledger_account(request).await.unwrap().into_inner()
+    let mut account = client.ledger.get_ledger_account(request).await.unwrap().into_inner();
+    version(&mut account.etag);
+    account
 }
 
 /// A hold as the service has it.
 pub(super) async fn hold(client: &mut Client, name: &str) -> wire::Hold {
     let request = wire::GetHoldRequest { name: name.to_owned() };
-    client.holds.get_hold(request).await.unwrap().into_inner()
+    let mut hold = client.holds.get_hold(request).await.unwrap().into_inner();
+    version(&mut hold.etag);
+    hold
 }
 
 /// What a balance is made of, without holds that keep nothing back.

@@ -1,0 +1,61 @@
+//! The files that are written, and verified offline. Each line has one spelling: without spaces, the
+//! fields in this order.
+
+use serde::{Deserialize, Serialize};
+
+/// What an export is called.
+pub(crate) const EXPORT: &str = "export/1";
+/// What a proof is called.
+pub(crate) const PROOF: &str = "proof/1";
+
+/// The first line of an export: behind it is a line for each leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    /// [`EXPORT`].
+    pub(crate) strongroom: String,
+    /// Which log.
+    pub(crate) origin: String,
+    /// How many leaves follow.
+    pub(crate) size: u64,
+    /// The signed note.
+    pub(crate) checkpoint: String,
+}
+
+/// A leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafLine {
+    /// From 0.
+    pub(crate) index: u64,
+    /// What is hashed.
+    pub(crate) data: String,
+    /// In hexadecimal digits.
+    pub(crate) hash: String,
+}
+
+/// Proves that a leaf is in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proof {
+    /// [`PROOF`].
+    pub(crate) strongroom: String,
+    /// The leaf.
+    pub(crate) leaf: LeafLine,
+    /// How many leaves the log has.
+    pub(crate) tree_size: u64,
+    /// The path from the leaf to the root, in base64.
+    pub(crate) hashes: Vec<String>,
+    /// The signed note.
+    pub(crate) checkpoint: String,
+}
+
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,78 @@
+//! A Postgres of a test's own, with the programs that dump and restore.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
+use shared::postgres::{Cluster, Durability, Options};
+
+use crate::world::downloads;
+
+pub(crate) struct Dumper {
+    cluster: Cluster,
+    pg_dump: PathBuf,
+    pg_restore: PathBuf,
+}
+
+impl Dumper {
+    /// Starts a Postgres; `None` on a machine of a person whose Postgres comes without these
+    /// programs. Blocks.
+    pub(crate) fn start(folder: &Path) -> Option<Self> {
+        let options = Options::new(folder.join("cluster"), downloads(), Durability::Throwaway);
+        let cluster = Cluster::start(&options, &|_| ()).unwrap();
+        let programs = cluster.program("pg_dump").zip(cluster.program("pg_restore"));
+        let Some((pg_dump, pg_restore)) = programs else {
+            assert!(std::env::var_os("CI").is_none(), "there is no pg_dump beside Postgres");
+            eprintln!("skipped: there is no pg_dump beside Postgres");
+            return None;
+        };
+        Some(Self { cluster, pg_dump, pg_restore })
+    }
+
+    /// How an administrator connects.
+    pub(crate) fn url(&self) -> &str {
+        self.cluster.url()
+    }
+
+    pub(crate) fn admin(&self) -> PgConnection {
+        PgConnection::establish(self.url()).unwrap()
+    }
+
+    /// What the server wrote into its log.
+    pub(crate) fn server_log(&self) -> String {
+        std::fs::read_to_string(self.cluster.folder().join("server.log")).unwrap()
+    }
+
+    /// A schema as SQL. Blocks.
+    pub(crate) fn sql(&self, schema: &str) -> String {
+        let dump = self.dump(schema, &["--inserts"]);
+        // Newer versions draw a key for each dump, which only psql looks at.
+        let lines = dump.lines().filter(|line| !line.contains("restrict "));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn dump(&self, schema: &str, options: &[&str]) -> String {
+        let mut dump = Command::new(&self.pg_dump);
+        dump.args(["--dbname", self.url(), "--schema", schema]).args(options);
+        String::from_utf8_lossy(&succeeded(dump.output().unwrap()).stdout).into_owned()
+    }
+
+    /// Writes a schema into a file, from which it can be restored. Blocks.
+    pub(crate) fn save(&self, schema: &str, file: &Path) {
+        self.dump(schema, &["--format", "custom", "--file", file.to_str().unwrap()]);
+    }
+
+    /// Puts a schema back into the state that a file has. Blocks.
+    pub(crate) fn restore(&self, schema: &str, file: &Path) {
+        self.admin().batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).unwrap();
+        let mut restore = Command::new(&self.pg_restore);
+        restore.args(["--dbname", self.url(), "--single-transaction"]).arg(file);
+        succeeded(restore.output().unwrap());
+    }
+}
+
+fn succeeded(output: Output) -> Output {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}

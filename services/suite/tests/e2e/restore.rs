@@ -1,0 +1,237 @@
+//! One schema restored alone, as `deploy/restore.md` says.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use shared::problem::Reason;
+use shared::testing::refusal;
+use shared::transparency::{
+    check_consistency, check_inclusion, leaf_hash, open_note, origin, read_notes,
+};
+use strongroom_proto::events::v1 as events;
+use strongroom_proto::outcomes::v1::{GetOutcomeRequest, outcome::State};
+use strongroom_proto::transactions::v1 as transactions;
+use strongroom_proto::transparency::v1 as log;
+use suite::{Api, Clients, DEFAULT_TENANT};
+use tokio::task::block_in_place;
+use transactions::AccountClass;
+use transactions::books_service_client::BooksServiceClient;
+use uuid::Uuid;
+
+use crate::child::{Child, strongroom};
+use crate::dump::Dumper;
+use crate::wire::{cents, is_replay, open, send, source, transfer};
+use crate::world::{folder, run};
+
+/// Times that something is looked for that comes by itself.
+const LOOKS: usize = 600;
+
+/// The clients of the services whose data the test looks at.
+pub(crate) struct Ledger {
+    pub(crate) clients: Clients,
+    pub(crate) events: events::event_service_client::EventServiceClient<Api>,
+    pub(crate) log: log::transparency_service_client::TransparencyServiceClient<Api>,
+    pub(crate) books: BooksServiceClient<Api>,
+}
+
+impl Ledger {
+    pub(crate) fn of(child: &Child) -> Self {
+        let clients = Clients::new(child.at, None).unwrap();
+        let api = || clients.api(child.at.transactions).unwrap();
+        Self {
+            events: events::event_service_client::EventServiceClient::new(api()),
+            log: log::transparency_service_client::TransparencyServiceClient::new(api()),
+            books: BooksServiceClient::new(api()),
+            clients,
+        }
+    }
+
+    pub(crate) async fn events_from(
+        &mut self,
+        cursor: &str,
+    ) -> Result<events::ListEventsResponse, tonic::Status> {
+        let request = events::ListEventsRequest {
+            page_size: 1_000,
+            cursor: cursor.to_owned(),
+            ..Default::default()
+        };
+        self.events.list_events(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// The proof of a transaction under a signed checkpoint, once there is one.
+    pub(crate) async fn proof(&mut self, transaction: &str) -> log::InclusionProof {
+        for _ in 0..LOOKS {
+            let leaf = log::get_inclusion_proof_request::Leaf::Resource(transaction.to_owned());
+            let request =
+                log::GetInclusionProofRequest { leaf: Some(leaf), ..Default::default() };
+            match self.log.get_inclusion_proof(request).await {
+                Ok(proof) => {
+                    let proof = proof.into_inner();
+                    assert!(holds(&proof));
+                    return proof;
+                }
+                Err(status) => assert_eq!(refusal(&status).0, Reason::ResourceNotFound),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no checkpoint has {transaction}");
+    }
+
+    /// How many mismatches the books have, with their log.
+    pub(crate) async fn mismatches(&mut self) -> Vec<transactions::Mismatch> {
+        let request = transactions::VerifyBooksRequest { log: true, ..Default::default() };
+        let mut answers = self.books.verify_books(request).await.unwrap().into_inner();
+        let (mut found, mut done) = (Vec::new(), false);
+        while let Some(answer) = answers.message().await.unwrap() {
+            found.extend(answer.mismatches);
+            done = answer.done;
+        }
+        assert!(done);
+        found
+    }
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    bytes.try_into().unwrap()
+}
+
+fn hashes(all: &[Vec<u8>]) -> Vec<[u8; 32]> {
+    all.iter().map(|one| hash(one)).collect()
+}
+
+fn size(size: i64) -> u64 {
+    size.try_into().unwrap()
+}
+
+/// Whether a proof holds by itself, without asking anybody.
+fn holds(proof: &log::InclusionProof) -> bool {
+    let leaf = proof.leaf.as_ref().unwrap();
+    let root = hash(&proof.root_hash);
+    let path = hashes(&proof.hashes);
+    check_inclusion(leaf_hash(&leaf.data), size(leaf.index), size(proof.tree_size), root, &path)
+}
+
+/// The suite on a Postgres that is there, with checkpoints as soon as there is something to sign.
+fn suite(state: &Path, url: &str) -> Command {
+    let mut command = strongroom(state);
+    command.env("STRONGROOM_DATABASE_URL", url).env("STRONGROOM_CHECKPOINT_INTERVAL", "0.1");
+    command.env("STRONGROOM_DEADLINE", "60").env("STRONGROOM_POOL_WAIT", "60");
+    command
+}
+
+/// Runs a command that ends, and gives its code and what it wrote.
+fn ends(command: &mut Command) -> (Option<i32>, String) {
+    let output = block_in_place(|| command.output().unwrap());
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+/// What was signed in a timeline and kept outside the database: sizes and roots.
+fn signed(state: &Path, timeline: Uuid) -> Vec<(u64, [u8; 32])> {
+    let tenant = DEFAULT_TENANT.uuid();
+    let path = state.join(format!("checkpoints/transactions/{tenant}.{timeline}.notes"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let key = std::fs::read_to_string(state.join("keys/log.vkey")).unwrap();
+    let origin = origin("transactions", DEFAULT_TENANT, timeline);
+    let open = |note: &str| {
+        let opened = open_note(note, &key).unwrap();
+        (opened.size, opened.root)
+    };
+    read_notes(&text, &origin).into_iter().map(open).collect()
+}
+
+/// The timeline of an event.
+fn timeline(event: &events::Event) -> Uuid {
+    event.source.rsplit_once('/').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
+    run(async {
+        let folder = folder();
+        let Some(dumper) = block_in_place(|| Dumper::start(folder.path())) else { return };
+        let (state, file) = (folder.path().join("state"), folder.path().join("ledger.dump"));
+        let start = || block_in_place(|| Child::launch(&state, suite(&state, dumper.url())));
+        let stop = |child: Child| {
+            child.signal(Signal::TERM);
+            assert!(block_in_place(|| child.ended()).success());
+        };
+
+        let child = start();
+        let mut ledger = Ledger::of(&child);
+        let house = source(&ledger.clients).await;
+        let account = open(&ledger.clients, AccountClass::Liability).await;
+        let kept = transfer(&house, &account, "1.00");
+        let kept_name = send(&ledger.clients, kept.clone()).await.unwrap().into_inner().name;
+        let kept_proof = ledger.proof(&kept_name).await;
+        let listed = ledger.events_from("").await.unwrap();
+        let old = timeline(&listed.events[0]);
+        block_in_place(|| dumper.save("transactions", &file));
+
+        // Acknowledged, signed, and not in the dump.
+        let lost = transfer(&house, &account, "2.00");
+        let lost_name = send(&ledger.clients, lost.clone()).await.unwrap().into_inner().name;
+        let lost_proof = ledger.proof(&lost_name).await;
+        let cursor = ledger.events_from(&listed.next_cursor).await.unwrap().next_cursor;
+        stop(child);
+
+        let others = || block_in_place(|| ["accounts", "records"].map(|other| dumper.sql(other)));
+        let before = others();
+        block_in_place(|| dumper.restore("transactions", &file));
+        let (code, said) = ends(&mut suite(&state, dumper.url()));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("transactions ended: the log of"), "{said}");
+        assert!(said.contains("restore --confirm"), "{said}");
+        let restore = ["restore", "transactions"];
+        let (code, said) = ends(suite(&state, dumper.url()).args(restore));
+        assert!(code == Some(64) && said.contains("--confirm"), "{said}");
+        let confirm = ["restore", "transactions", "--confirm"];
+        let (code, said) = ends(suite(&state, dumper.url()).args(confirm));
+        assert!(code == Some(0) && said.contains("timeline"), "{said}");
+        assert!(before == others(), "a schema that was not restored has changed");
+
+        let child = start();
+        let mut ledger = Ledger::of(&child);
+        for cursor in [&listed.next_cursor, &cursor] {
+            let refused = ledger.events_from(cursor).await.unwrap_err();
+            assert_eq!(refusal(&refused).0, Reason::TimelineChanged);
+        }
+        assert_eq!(cents(&ledger.clients, &account).await, 100);
+        assert_eq!(ledger.mismatches().await, []);
+        assert!(is_replay(&send(&ledger.clients, kept).await.unwrap()));
+        // What is lost never happened here: it can be asked for, and done again.
+        let outcome = GetOutcomeRequest {
+            operation: "create-transaction".to_owned(),
+            request_id: lost.request_id.clone(),
+            fence: false,
+        };
+        let outcomes = &mut ledger.clients.transactions_outcomes;
+        assert_eq!(outcomes.get_outcome(outcome).await.unwrap().into_inner().state(), State::Unknown);
+        let again = send(&ledger.clients, lost).await.unwrap();
+        assert!(!is_replay(&again));
+        assert_eq!(cents(&ledger.clients, &account).await, 300);
+        let again = ledger.proof(&again.into_inner().name).await;
+        let new = timeline(&ledger.events_from("").await.unwrap().events[0]);
+        assert!(new > old);
+
+        // Who kept a checkpoint from before the dump sees that it is the beginning of this log too.
+        let request = log::GetConsistencyProofRequest {
+            from_size: kept_proof.tree_size,
+            to_size: Some(again.tree_size),
+        };
+        let proof = ledger.log.get_consistency_proof(request).await.unwrap().into_inner();
+        assert_eq!(proof.from_root_hash, kept_proof.root_hash);
+        let from = (size(proof.from_size), hash(&proof.from_root_hash));
+        let to = (size(again.tree_size), hash(&again.root_hash));
+        assert!(check_consistency(from, to, &hashes(&proof.hashes)));
+        // What was signed before the restore stands, and proves what was lost.
+        let lost_root = (size(lost_proof.tree_size), hash(&lost_proof.root_hash));
+        assert!(signed(&state, old).contains(&lost_root));
+        assert!(lost_proof.leaf.unwrap().data.contains(&lost_name));
+        assert!(signed(&state, new).contains(&to));
+        assert!(!signed(&state, new).contains(&lost_root));
+        stop(child);
+    });
+}
