@@ -17,7 +17,7 @@ use strongroom_proto::transparency::v1 as wire;
 use tonic::{Request, Status};
 use wire::transparency_service_client::TransparencyServiceClient;
 
-pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, hex};
+pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, hex, unhex};
 
 use crate::caller::Caller;
 use crate::client::{Api, Clients};

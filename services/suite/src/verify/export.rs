@@ -8,7 +8,7 @@ use super::books::Books;
 use super::lines::{Lines, parse};
 use super::report::Report;
 use super::seal::{Trust, compare_roots};
-use crate::export::{Header, LeafLine, hex};
+use crate::export::{Header, LeafLine, hex, unhex};
 
 /// What is hashed on the way through the leaves.
 #[derive(Default)]
@@ -54,7 +54,7 @@ pub(super) fn verify(
                     report.find(line, format!("the hash of leaf {index}"), hex(&hash), &leaf.hash);
                 }
                 books.take(&leaf.data, line, report);
-                (hash, unhex(&leaf.hash).unwrap_or_default())
+                (hash, unhex(&leaf.hash).and_then(|hash| hash.try_into().ok()).unwrap_or_default())
             }
             None => (Hash::default(), Hash::default()),
         };
@@ -99,15 +99,4 @@ fn root(checkpoint: &Checkpoint, roots: &Roots, line: u64, report: &mut Report) 
         false => "the root over all leaves",
     };
     report.find(line, what, hex(&checkpoint.root), hex(&data));
-}
-
-fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = Hash::default();
-    if text.len() != hash.len() * 2 || !text.is_ascii() {
-        return None;
-    }
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }

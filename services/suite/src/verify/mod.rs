@@ -7,6 +7,7 @@ mod lines;
 mod proof;
 mod report;
 mod seal;
+mod statement;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use seal::Trust;
 use crate::error::Error;
 use crate::export::{EXPORT, PROOF};
 use lines::Lines;
+use statement::STATEMENT;
 
 /// Why files cannot be verified, or do not hold.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +101,8 @@ pub fn verify(file: impl BufRead, trust: &Trust) -> io::Result<Report> {
             proof::verify(&first, trust, &mut report);
             nothing_more(lines, &mut report)?;
         }
-        Ok(other) => report.find(1, "the format", "export/1 or proof/1", other),
+        Ok(STATEMENT) => statement::verify(&first, lines, trust, &mut report)?,
+        Ok(other) => report.find(1, "the format", "export/1, proof/1 or statement/1", other),
         Err(error) => report.find(1, "the first line", "what the file is", error),
     }
     report.findings.sort_by_key(|finding| finding.line);

@@ -11,23 +11,32 @@ use crate::world::downloads;
 
 pub(crate) struct Dumper {
     cluster: Cluster,
-    pg_dump: PathBuf,
-    pg_restore: PathBuf,
+    programs: Option<[PathBuf; 2]>,
 }
 
 impl Dumper {
-    /// Starts a Postgres; `None` on a machine of a person whose Postgres comes without these
-    /// programs. Blocks.
-    pub(crate) fn start(folder: &Path) -> Option<Self> {
+    /// Starts a Postgres. Blocks.
+    pub(crate) fn start(folder: &Path) -> Self {
         let options = Options::new(folder.join("cluster"), downloads(), Durability::Throwaway);
         let cluster = Cluster::start(&options, &|_| ()).unwrap();
         let programs = cluster.program("pg_dump").zip(cluster.program("pg_restore"));
-        let Some((pg_dump, pg_restore)) = programs else {
+        let programs = programs.map(|(dump, restore)| [dump, restore]);
+        Self { cluster, programs }
+    }
+
+    /// Whether the programs are there. Only people may have a Postgres without them.
+    pub(crate) fn can_dump(&self) -> bool {
+        if self.programs.is_none() {
             assert!(std::env::var_os("CI").is_none(), "there is no pg_dump beside Postgres");
             eprintln!("skipped: there is no pg_dump beside Postgres");
-            return None;
-        };
-        Some(Self { cluster, pg_dump, pg_restore })
+        }
+        self.programs.is_some()
+    }
+
+    fn program(&self, index: usize) -> Command {
+        let mut program = Command::new(&self.programs.as_ref().unwrap()[index]);
+        program.args(["--dbname", self.url()]);
+        program
     }
 
     /// How an administrator connects.
@@ -53,8 +62,8 @@ impl Dumper {
     }
 
     fn dump(&self, schema: &str, options: &[&str]) -> String {
-        let mut dump = Command::new(&self.pg_dump);
-        dump.args(["--dbname", self.url(), "--schema", schema]).args(options);
+        let mut dump = self.program(0);
+        dump.args(["--schema", schema]).args(options);
         String::from_utf8_lossy(&succeeded(dump.output().unwrap()).stdout).into_owned()
     }
 
@@ -66,8 +75,8 @@ impl Dumper {
     /// Puts a schema back into the state that a file has. Blocks.
     pub(crate) fn restore(&self, schema: &str, file: &Path) {
         self.admin().batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).unwrap();
-        let mut restore = Command::new(&self.pg_restore);
-        restore.args(["--dbname", self.url(), "--single-transaction"]).arg(file);
+        let mut restore = self.program(1);
+        restore.arg("--single-transaction").arg(file);
         succeeded(restore.output().unwrap());
     }
 }

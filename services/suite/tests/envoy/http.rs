@@ -71,6 +71,11 @@ impl Http {
         });
         routes.filter(|route| !answered.contains(route)).collect()
     }
+
+    fn answered(&self, rpc: Option<String>, name: &str) {
+        let rpc = rpc.unwrap_or_else(|| panic!("no contract declares {name}"));
+        self.answered.lock().expect("no call panicked").insert(rpc);
+    }
 }
 
 impl Call<'_> {
@@ -103,9 +108,38 @@ impl Call<'_> {
         let (http, name, rpc) = (self.http, self.name(), self.rpc());
         let (status, headers, answer) = self.send().await;
         assert_eq!(status, 200, "{name}: {answer}");
-        let rpc = rpc.unwrap_or_else(|| panic!("no contract declares {name}"));
-        http.answered.lock().expect("no call panicked").insert(rpc);
+        http.answered(rpc, &name);
         (answer, headers)
+    }
+
+    /// The messages of a stream, one a line, until its end.
+    pub(crate) async fn lines(self) -> Vec<Value> {
+        let (http, name, rpc) = (self.http, self.name(), self.rpc());
+        let (status, _, body) = self.send_text().await;
+        assert_eq!(status, 200, "{name}: {body}");
+        http.answered(rpc, &name);
+        let line = |line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {body}"))
+        };
+        body.lines().map(line).collect()
+    }
+
+    /// That a service that has nothing to answer with says so, which is an answer too.
+    pub(crate) async fn has_none(self, expected: u16, reason: &str) {
+        let (http, name, rpc) = (self.http, self.name(), self.rpc());
+        self.refused(expected, reason).await;
+        http.answered(rpc, &name);
+    }
+
+    /// The answer, where there is one yet.
+    pub(crate) async fn attempt(self) -> Option<Value> {
+        let (http, name, rpc) = (self.http, self.name(), self.rpc());
+        let (status, _, answer) = self.send().await;
+        if status != 200 {
+            return None;
+        }
+        http.answered(rpc, &name);
+        Some(answer)
     }
 
     /// The refusal, a google.rpc.Status with one ErrorInfo, which has this HTTP status and reason.
@@ -144,25 +178,34 @@ impl Call<'_> {
 
     async fn send(self) -> (u16, HeaderMap, Value) {
         let name = self.name();
+        let (status, headers, body) = self.send_text().await;
+        assert_eq!(headers["content-type"], "application/json", "{name}: {status} {body}");
+        let answer = serde_json::from_str(&body);
+        (status, headers, answer.unwrap_or_else(|error| panic!("{name}: {error}: {body}")))
+    }
+
+    async fn send_text(self) -> (u16, HeaderMap, String) {
+        let name = self.name();
         let uri = format!("http://{}{}", self.http.address, self.target);
         let mut request = Request::builder().method(self.verb).uri(uri);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
         let request = request.body(self.body).expect("the request is one");
-        let (status, headers, body) =
-            send(request).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(headers["content-type"], "application/json", "{name}: {status} {body}");
-        let answer = serde_json::from_str(&body);
-        (status, headers, answer.unwrap_or_else(|error| panic!("{name}: {error}: {body}")))
+        send(request).await.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 
 /// Whether all services serve it, so that the caller has to say whose is meant.
 fn is_shared(method: &str) -> bool {
-    ["strongroom.outcomes.", "strongroom.tenants."]
-        .iter()
-        .any(|package| method.starts_with(package))
+    [
+        "strongroom.events.",
+        "strongroom.outcomes.",
+        "strongroom.tenants.",
+        "strongroom.transparency.",
+    ]
+    .iter()
+    .any(|package| method.starts_with(package))
 }
 
 /// A plain GET of JSON.

@@ -7,6 +7,7 @@ mod contract;
 mod gateway;
 mod http;
 mod ledger;
+mod log;
 mod refusals;
 mod story;
 
@@ -44,6 +45,8 @@ async fn every_rpc_answers_on_its_path() {
     story::control_the_ledger(&http, &books).await;
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;
+    log::follow_the_silent(&http).await;
+    log::follow_transactions(&http).await;
     assert_eq!(http.silent(), Vec::<String>::new(), "these RPCs have not been called");
 
     refusals::by_the_services(&http, &home, &books).await;

@@ -144,7 +144,7 @@ struct Head<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Stated<'a> {
     line: i64,
     transaction: String,
     r#type: &'a str,
@@ -219,7 +219,7 @@ impl StatementLine {
         let committed = |written: &Option<Written>| {
             written.as_ref().and_then(|one| one.commitment.as_ref()).map(Commitment::hex)
         };
-        json(&Line {
+        json(&Stated {
             line: self.line,
             transaction: self.transaction.name(),
             r#type: &self.kind,

@@ -33,14 +33,6 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
                 .figure("currency", found.currency)
                 .figure("expected", expected)
         }
-        R::Closed { place, account } => {
-            let message = format!("{account} is CLOSED.");
-            let problem = Problem::new(Reason::InvalidTransition, message)
-                .figure("account", account)
-                .figure("state", "CLOSED")
-                .figure("allowed", "NONE");
-            at(problem, *place)
-        }
         R::Overflow { place, account } => {
             let sentence = format!("would give {account} a balance of over 38 digits");
             let field = match place {
@@ -50,13 +42,6 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
             Problem::new(Reason::AmountOverflow, sentence)
                 .in_field(field)
                 .figure("account", account)
-        }
-        R::IsReversal(id) => {
-            let message = format!("{id} is a reversal, which is not reversed: post anew.");
-            Problem::new(Reason::InvalidTransition, message)
-                .figure("transaction", id)
-                .figure("state", "REVERSAL")
-                .figure("allowed", "NONE")
         }
         R::Unbalanced { debits, credits } => {
             let (currency, debits, credits) = (debits.currency, major(debits), major(credits));
@@ -68,13 +53,7 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
                 .figure("debits", debits)
                 .figure("credits", credits)
         }
-        R::PeriodClosed { day, state } => {
-            let (period, state) = (Month::of(*day).name(), state.name());
-            Problem::new(Reason::PeriodClosed, format!("{period} is {state}."))
-                .figure("period", period)
-                .figure("booking_date", day)
-                .figure("state", state)
-        }
+        R::Closed { .. } | R::IsReversal(_) | R::PeriodClosed { .. } => state(refusal),
         R::Blocked { .. }
         | R::InsufficientFunds { .. }
         | R::LimitExceeded { .. }
@@ -84,6 +63,36 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
         | R::HoldExpired { .. }
         | R::HoldFinished { .. }
         | R::CaptureExceeds { .. } => remainder(refusal),
+    }
+}
+
+/// What the state of something does not allow.
+fn state(refusal: &Refusal) -> Problem {
+    use Refusal as R;
+    match refusal {
+        R::Closed { place, account } => {
+            let message = format!("{account} is CLOSED.");
+            let problem = Problem::new(Reason::InvalidTransition, message)
+                .figure("account", account)
+                .figure("state", "CLOSED")
+                .figure("allowed", "NONE");
+            at(problem, *place)
+        }
+        R::IsReversal(id) => {
+            let message = format!("{id} is a reversal, which is not reversed: post anew.");
+            Problem::new(Reason::InvalidTransition, message)
+                .figure("transaction", id)
+                .figure("state", "REVERSAL")
+                .figure("allowed", "NONE")
+        }
+        R::PeriodClosed { day, state } => {
+            let (period, state) = (Month::of(*day).name(), state.name());
+            Problem::new(Reason::PeriodClosed, format!("{period} is {state}."))
+                .figure("period", period)
+                .figure("booking_date", day)
+                .figure("state", state)
+        }
+        _ => Problem::internal(),
     }
 }
 

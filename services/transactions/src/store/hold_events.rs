@@ -129,8 +129,8 @@ pub(super) fn select_all(
 ) -> QueryResult<BTreeMap<(HoldId, i32), HoldEvent>> {
     const READ: &str = "\
         SELECT e.* FROM unnest($2, $3) AS n (id, seq), LATERAL ( \
-            SELECT hold_id, seq, type, amount, remaining_after, transaction_id, expire_time, \
-                overrides, record_time, batch_id, batch_index \
+            SELECT hold_id, seq, type AS type_, amount, remaining_after, transaction_id, \
+                expire_time, overrides, record_time, batch_id, batch_index \
             FROM hold_events WHERE tenant_id = $1 AND hold_id = n.id AND seq = n.seq LIMIT 1) e";
     let binds = (
         tenant.into_sql::<Uuid>(),

@@ -98,5 +98,5 @@ pub(crate) fn locate(
     if let Ok(id) = TransactionId::parse_name(resource) {
         return Ok(transactions::record_time(conn, tenant, id)?);
     }
-    Ok(statements::create_time(conn, tenant, resource)?)
+    statements::create_time(conn, tenant, resource)
 }

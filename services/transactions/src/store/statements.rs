@@ -127,8 +127,8 @@ pub(crate) fn select(
 ) -> Result<Option<Statement>, DbError> {
     const READ: &str = "\
         SELECT s.*, a.currency, a.decimals, a.class FROM ( \
-            SELECT * FROM statements WHERE tenant_id = $1 AND id = $2 AND account_id = $3 \
-            LIMIT 1) s, \
+            SELECT *, final AS final_ FROM statements \
+            WHERE tenant_id = $1 AND id = $2 AND account_id = $3 LIMIT 1) s, \
         LATERAL (SELECT currency, decimals, class FROM ledger_accounts \
             WHERE tenant_id = $1 AND id = s.account_id LIMIT 1) a";
     let binds =
@@ -172,8 +172,8 @@ pub(crate) fn list(
     // for a few rows.
     const LIST: &str = "\
         SELECT s.*, a.currency, a.decimals, a.class FROM ( \
-            SELECT * FROM statements WHERE tenant_id = $1 AND account_id = $2 \
-                AND (create_time, id) < ($3, $4) \
+            SELECT *, final AS final_ FROM statements \
+            WHERE tenant_id = $1 AND account_id = $2 AND (create_time, id) < ($3, $4) \
             ORDER BY create_time DESC, id DESC LIMIT (SELECT $5)) s, \
         LATERAL (SELECT currency, decimals, class FROM ledger_accounts \
             WHERE tenant_id = $1 AND id = s.account_id LIMIT 1) a \

@@ -180,7 +180,7 @@ struct Count {
 }
 
 /// The rows that sessions have read, from tables and from indexes.
-fn reads(ledger: &Ledger) -> i64 {
+pub(crate) fn reads(ledger: &Ledger) -> i64 {
     const READS: &str = "
         SELECT sum(pg_stat_get_tuples_returned(oid) + pg_stat_get_tuples_fetched(oid))::bigint
             AS count
@@ -194,7 +194,7 @@ fn reads(ledger: &Ledger) -> i64 {
 }
 
 /// Ends the sessions of the service, which tell their counts at the latest then.
-async fn end_sessions(ledger: &Ledger) {
+pub(crate) async fn end_sessions(ledger: &Ledger) {
     const END: &str = "
         SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity
         WHERE application_name = $1 AND usename = 'strongroom_transactions'";

@@ -44,6 +44,7 @@ mod same_id;
 mod setup;
 mod statement_documents;
 mod statements;
+mod time_plans;
 mod timelines;
 mod trial_balances;
 mod two;

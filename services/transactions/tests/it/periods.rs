@@ -271,7 +271,7 @@ async fn nothing_is_booked_in_a_month_once_it_is_closed() {
     let behind = MockClock::at(Timestamp::from_micros(1_793_448_000_000_000));
     let replica = ledger.replica_at(&behind.clock()).await;
     let mut behind = ledger.client_at(&replica, ledger.tenant, &["*"]);
-    let (house, shop) = accounts.iter().next().unwrap();
-    let posted = behind.pay(house, shop, "1").await.unwrap();
+    let (house, shop) = (behind.account(Some(unbounded())).await, behind.account(None).await);
+    let posted = behind.pay(&house, &shop, "1").await.unwrap();
     assert_eq!(posted.booking_date, "2026-11-01");
 }

@@ -101,7 +101,7 @@ fn commitments(ledger: &Ledger) -> Vec<String> {
 }
 
 impl Client {
-    async fn read(&mut self, name: &str) -> wire::Transaction {
+    async fn read_posted(&mut self, name: &str) -> wire::Transaction {
         let request = wire::GetTransactionRequest { name: name.to_owned() };
         self.transactions.get_transaction(request).await.unwrap().into_inner()
     }
@@ -114,7 +114,7 @@ impl Client {
         answer.map(tonic::Response::into_inner)
     }
 
-    async fn found(&mut self, filter: &str) -> usize {
+    async fn count_by(&mut self, filter: &str) -> usize {
         let request =
             wire::ListTransactionsRequest { filter: filter.to_owned(), ..Default::default() };
         self.transactions.list_transactions(request).await.unwrap().into_inner().transactions.len()
@@ -150,7 +150,7 @@ async fn what_cannot_be_redacted_changes_nothing() {
     let validate =
         wire::RedactTransactionRequest { validate_only: true, ..redaction(&posted.name) };
     assert_eq!(client.redact(&validate).await.unwrap(), posted);
-    assert_eq!(client.read(&posted.name).await, posted);
+    assert_eq!(client.read_posted(&posted.name).await, posted);
     assert_eq!(count(&ledger, "changes WHERE kind LIKE '%.redacted'"), 0);
 }
 
@@ -163,17 +163,17 @@ async fn texts_go_and_what_was_posted_and_committed_stays() {
     let posted = client.transactions.create_transaction(create.clone()).await.unwrap();
     let posted = posted.into_inner();
     let (label, id) = ("labels.who = \"Grace\"", "external_ids.PSP = \"ada-1\"");
-    assert_eq!((client.found(label).await, client.found(id).await), (1, 1));
+    assert_eq!((client.count_by(label).await, client.count_by(id).await), (1, 1));
     let before = commitments(&ledger);
 
     let redact =
         wire::RedactTransactionRequest { request_id: request_id(), ..redaction(&posted.name) };
     let gone = emptied(&posted);
     assert_eq!(client.redact(&redact).await.unwrap(), gone);
-    assert_eq!(client.read(&posted.name).await, gone);
+    assert_eq!(client.read_posted(&posted.name).await, gone);
     assert_eq!(commitments(&ledger), before);
-    assert_eq!((client.found(label).await, client.found(id).await), (0, 0));
-    assert_eq!(client.found("group_id = \"gifts\"").await, 1);
+    assert_eq!((client.count_by(label).await, client.count_by(id).await), (0, 0));
+    assert_eq!(client.count_by("group_id = \"gifts\"").await, 1);
     let kept = "(SELECT text || coalesce(salt::text, '') AS kept FROM texts UNION ALL \
                 SELECT value || coalesce(salt::text, '') FROM labels UNION ALL \
                 SELECT coalesce(value, salt::text, '') FROM external_ids) t WHERE kept <> ''";
@@ -192,7 +192,7 @@ async fn texts_go_and_what_was_posted_and_committed_stays() {
     let repeated = client.transactions.create_transaction(create).await.unwrap().into_inner();
     assert_eq!(repeated, gone);
     client.transactions.create_transaction(written(&house, &account)).await.unwrap();
-    assert_eq!((client.found(label).await, client.found(id).await), (1, 1));
+    assert_eq!((client.count_by(label).await, client.count_by(id).await), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,7 +248,7 @@ async fn the_oldest_texts_are_redacted_too() {
         );
         ledger.database.admin().batch_execute(&insert).unwrap();
     });
-    let read = client.read(&posted.name).await;
+    let read = client.read_posted(&posted.name).await;
     assert_eq!((read.description.as_str(), read.labels.len()), ("for Grace", 2));
     for _ in 0..2 {
         let redacted = client.redact(&redaction(&posted.name)).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_reader_sees_all_texts_or_none_and_of_many_redactions_one_counts() {
             let (mut client, posted, gone) = (client.clone(), posted.clone(), gone.clone());
             tokio::spawn(async move {
                 loop {
-                    let read = client.read(&posted.name).await;
+                    let read = client.read_posted(&posted.name).await;
                     if read == gone {
                         return;
                     }

@@ -50,7 +50,11 @@ impl Client {
         self.statements.get_statement(request).await.map(tonic::Response::into_inner)
     }
 
-    async fn list(&mut self, account: &str, size: i32) -> Result<Vec<wire::Statement>, Status> {
+    async fn list_statements(
+        &mut self,
+        account: &str,
+        size: i32,
+    ) -> Result<Vec<wire::Statement>, Status> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
         loop {
             let account = account.to_owned();
@@ -142,7 +146,7 @@ async fn a_statement_adds_up() {
     );
     assert_eq!((found.line_count, found.version, found.r#final), (5, 1, false));
     assert_eq!((preview.line_count, &preview.closing), (5, &found.closing));
-    assert_eq!(client.list(&shop, 0).await.unwrap(), [found.clone()]);
+    assert_eq!(client.list_statements(&shop, 0).await.unwrap(), [found.clone()]);
     let expected =
         wire::Statement { name: found.name.clone(), hash: found.hash.clone(), ..preview };
     assert_eq!((expected, found.hash.len()), (found, 32));
@@ -195,7 +199,7 @@ async fn what_comes_late_makes_a_new_version() {
     assert_eq!(client.lines(&closed.name, 0).await.len(), 1);
     let first = client.state(&of_days(&shop, "2026-10-01", "2026-10-01")).await.unwrap();
     assert_eq!((first.version, first.r#final), (1, true));
-    let all = client.list(&shop, 1).await.unwrap();
+    let all = client.list_statements(&shop, 1).await.unwrap();
     let names: BTreeSet<_> = all.iter().map(|one| one.name.as_str()).collect();
     assert_eq!((all.len(), names.len()), (4, 4));
 
@@ -284,7 +288,7 @@ async fn what_cannot_be_stated_is_refused() {
     for refused in [
         stranger.state(&days).await.map(drop),
         stranger.statement(&statement.name).await.map(drop),
-        stranger.list(&account, 0).await.map(drop),
+        stranger.list_statements(&account, 0).await.map(drop),
         stranger.statements.list_statement_lines(page).await.map(drop),
     ] {
         assert_eq!(why(refused).0, Reason::ResourceNotFound);

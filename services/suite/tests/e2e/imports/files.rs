@@ -53,13 +53,17 @@ fn one_bad_line_in_the_middle_and_nothing_is_written() {
             ("2020-01", "2020-13", "history.csv:2002: booking_date must be a day as YYYY-MM-DD"),
             ("2020-01", "9020-01", "history.csv:2002: booking_date must not be in the future"),
             ("TOPUP", "top up", "history.csv:2002: type must be 1 to 64 upper case letters"),
-            ("T-1000", "T-999", "history.csv:2002: id is there twice, or its rows do not stand"),
+            ("T-1000", "T-500", "history.csv:2002: id is there twice, or its rows do not stand"),
+            ("T-1000", "T-999", "history.csv:2002: booking_date is not that of line 2000"),
             ("house,", "house,,", "history.csv:2002: has 8 columns, and the header has 7"),
             ("T-1000", "\"T-1000", "history.csv:"),
         ] {
             let mut lines = good.clone();
             lines[2_001] = middle.replacen(from, to, 1);
             assert_ne!(lines[2_001], middle);
+            if to == "T-500" {
+                lines[2_002] = lines[2_002].replacen(from, to, 1);
+            }
             place.write("history.csv", &lines.join("\n"));
             let (code, out, error) = place.import(&BOTH);
             assert_eq!((code, out.as_str()), (Some(65), ""), "{to}: {error}");

@@ -135,13 +135,14 @@ impl OldLedger {
     pub(super) fn history_ndjson(&self, transactions: std::ops::Range<usize>) -> String {
         let mut file = String::new();
         for transaction in &self.transactions[transactions] {
-            let entries: Vec<_> = transaction.entries.iter().map(|(account, units)| {
+            let entries = transaction.entries.iter().map(|(account, units)| {
                 let [account, direction, amount, currency] = self.entry(*account, *units);
                 serde_json::json!({
                     "account": account, "direction": direction, "amount": amount,
                     "currency": currency,
                 })
             });
+            let entries: Vec<_> = entries.collect();
             let mut line = serde_json::json!({
                 "id": transaction.key,
                 "type": transaction.kind,

@@ -38,7 +38,10 @@ pub(super) async fn head(_rpc: &Rpc, _call: &Call, document: &Document) -> Resul
 pub(super) fn lines(statement: &Statement, lines: &[StatementLine]) -> String {
     let currency = statement.head.currency;
     let line = |line: &StatementLine| {
-        let texts = Texts { memo: opened(&line.memo), description: opened(&line.description) };
+        let texts = Texts {
+            memo: opened(line.memo.as_ref()),
+            description: opened(line.description.as_ref()),
+        };
         // Plain data with string keys, which always serialises.
         let texts = serde_json::to_string(&texts).unwrap_or_default();
         format!("{{\"line\":{},\"texts\":{texts}}}\n", line.line(currency))
@@ -46,8 +49,8 @@ pub(super) fn lines(statement: &Statement, lines: &[StatementLine]) -> String {
     lines.iter().map(line).collect()
 }
 
-fn opened(written: &Option<Written>) -> Option<Opened<'_>> {
-    let written = written.as_ref()?;
+fn opened(written: Option<&Written>) -> Option<Opened<'_>> {
+    let written = written?;
     let commitment = written.commitment.as_ref().filter(|one| !one.salt.is_empty())?;
     Some(Opened { text: &written.text, salt: hex(&commitment.salt) })
 }
