@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use shared::boot;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::client::Clients;
@@ -54,6 +55,18 @@ impl Caller {
             };
         }
         progress.say("no suite runs: bringing one up");
+        self.on_own(own, registry, progress, shutdown, work).await
+    }
+
+    /// Does some work with a suite that runs as long as the work takes.
+    pub(crate) async fn on_own(
+        &self,
+        own: &Options,
+        registry: Registry,
+        progress: &Progress,
+        shutdown: CancellationToken,
+        work: impl AsyncFnOnce(Clients, Addresses) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let suite = tokio::select! {
             started = Box::pin(run::start(own, registry, progress)) => started?,
             () = shutdown.cancelled() => return Err(Error::Interrupted),

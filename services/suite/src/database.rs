@@ -81,14 +81,14 @@ impl Database {
     pub(crate) async fn restore(&self, service: &str, progress: &Progress) -> Result<Uuid, Error> {
         let places = [&self.accounts, &self.records, &self.transactions];
         let named = places.into_iter().find(|place| place.schema.name == service);
-        let owned = named.and_then(|place| Some((place, place.owner.clone()?)));
-        let Some((place, owner)) = owned else {
+        let found = named.and_then(|place| Some((place, place.owner.clone()?)));
+        let Some((place, url)) = found else {
             let sentence = format!("the URL of the owner of the schema {service} is needed");
             return Err(Error::Usage(sentence));
         };
         migrate_one(place, progress).await?;
         let schema = place.schema.name;
-        let begun = task::blocking(move || restore(&owner, schema)).await?;
+        let begun = task::blocking(move || restore(&url, schema)).await?;
         begun.map_err(|source| Error::Migrate { schema, source })
     }
 

@@ -121,7 +121,7 @@ pub struct Databases {
 }
 
 /// Who is believed. Without an issuer of its own the suite makes one, for development.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Authentication")]
 pub struct Issuer {
     /// The issuer that tokens must name, where it is not the suite's own

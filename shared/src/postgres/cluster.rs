@@ -65,9 +65,9 @@ impl Cluster {
         &self.base
     }
 
-    /// The path of a program of the same installation, such as `pg_dump`; `None` where it has none.
-    pub fn program(&self, name: &str) -> Option<PathBuf> {
-        Some(self.postgres.program(name)).filter(|path| path.is_file())
+    /// The path of a program for clients, such as `pg_dump`; `None` where there is none.
+    pub fn tool(&self, name: &str) -> Option<PathBuf> {
+        self.postgres.tool(name)
     }
 
     /// Stops the server and waits for its end. Open transactions are rolled back.

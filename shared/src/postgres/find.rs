@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    env, fs,
+    env, fs, iter,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -43,6 +43,15 @@ impl Installation {
     /// The path of one of its programs.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
+    }
+
+    /// The path of a program that clients need, such as `pg_dump`. It may stand where a link to the
+    /// server leads, or in a package of its own.
+    pub(super) fn tool(&self, name: &str) -> Option<PathBuf> {
+        let server = fs::canonicalize(self.program("postgres")).ok();
+        let beside = server.and_then(|server| server.parent().map(Path::to_path_buf));
+        let folders = iter::once(self.bin.clone()).chain(beside).chain(folders());
+        folders.map(|folder| folder.join(name)).find(|program| program.is_file())
     }
 }
 
@@ -139,6 +148,17 @@ pub(super) fn major(version: &str) -> Option<u32> {
 
 /// Folders that look like an installation, best first, each once.
 fn installed() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in folders() {
+        if folder.join("postgres").is_file() && !found.contains(&folder) {
+            found.push(folder);
+        }
+    }
+    found
+}
+
+/// Folders in which programs of Postgres may be, best first.
+fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
     let mut ask = Command::new("pg_config");
@@ -148,13 +168,7 @@ fn installed() -> Vec<PathBuf> {
     for (parent, prefix) in PACKAGES {
         folders.extend(versions(Path::new(parent), prefix));
     }
-    let mut found = Vec::new();
-    for folder in folders {
-        if folder.join("postgres").is_file() && !found.contains(&folder) {
-            found.push(folder);
-        }
-    }
-    found
+    folders
 }
 
 /// The `bin` folders below `parent` whose name starts with `prefix`, newest version first.

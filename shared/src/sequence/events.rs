@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use diesel::PgConnection;
 
-use super::store::{Span, first_since, slices, spans};
+use super::reads::{Span, first_since, slices, spans};
 use super::{Describe, leaves};
 use crate::changes::Leaf;
 use crate::db::DbError;
@@ -80,7 +80,7 @@ pub(crate) fn read(
     }
     let every = query.types.is_empty();
     let looks = if every { query.limit.min(EXAMINED_MAX) } else { EXAMINED_MAX };
-    let found = spans(conn, tenant, from..size, looks)?;
+    let found = spans(conn, tenant, &(from..size), looks)?;
     let expired = |span: &Span| query.since.is_some_and(|since| span.create_time < since);
     if found.first().is_some_and(expired) {
         return Ok(Batch { is_expired: true, ..nothing });

@@ -80,7 +80,7 @@ fn all<'a>(subjects: impl Iterator<Item = &'a Subjects>) -> Subjects {
 
 /// The leaves of changes of one kind, in their order. What is gone has an empty leaf, which is none
 /// that was ever written.
-fn describe(
+pub fn describe(
     conn: &mut PgConnection,
     tenant: TenantId,
     service: Describe,

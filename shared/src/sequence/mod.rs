@@ -10,6 +10,7 @@ mod drain;
 pub(crate) mod events;
 mod heads;
 mod leaves;
+mod reads;
 mod store;
 mod worker;
 
@@ -32,7 +33,8 @@ use crate::time::Timestamp;
 use crate::transparency::{Folder, LogKey};
 
 pub(crate) use heads::Heads;
-pub(crate) use store::located;
+pub use leaves::describe;
+pub(crate) use reads::located;
 use worker::Worker;
 
 /// Says what changes of one kind were, in the order of their subjects: from rows, set-based.

@@ -1,16 +1,15 @@
-//! The changes and the sizes of the logs, as the sequencer and the readers of events see them.
+//! The changes and the sizes of the logs, as the sequencer sees them.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid};
 
-use crate::changes::{Subjects, first_id};
-use crate::db::{DbError, statement};
+use crate::changes::Subjects;
+use crate::db::{DbError, Statement, statement};
 use crate::ids::TenantId;
 use crate::time::Timestamp;
 use crate::transparency::tree::Tiles;
-
-/// Changes that one look for a resource goes through.
-const LOCATE_MAX: i64 = 2_000;
 
 /// What one commit did of one kind.
 #[derive(Debug, Clone)]
@@ -26,7 +25,7 @@ pub(crate) struct Change {
 }
 
 #[derive(QueryableByName)]
-struct Row {
+pub(super) struct Row {
     #[diesel(sql_type = Uuid)]
     id: uuid::Uuid,
     #[diesel(sql_type = Text)]
@@ -79,12 +78,18 @@ pub(super) fn unsequenced(
     tenant: TenantId,
     limit: i64,
 ) -> QueryResult<Vec<Change>> {
+    let rows: Vec<Row> = unsequenced_query(tenant, limit).load(conn)?;
+    Ok(rows.into_iter().map(Change::from).collect())
+}
+
+pub(super) fn unsequenced_query(
+    tenant: TenantId,
+    limit: i64,
+) -> Statement<impl QueryFragment<Pg> + use<>> {
     const SELECT: &str = "\
         SELECT id, kind, ids, names, leaves, data, create_time FROM changes \
         WHERE tenant_id = $1 AND position IS NULL ORDER BY id LIMIT $2";
-    let binds = (tenant.into_sql::<Uuid>(), limit.into_sql::<BigInt>());
-    let rows: Vec<Row> = statement(SELECT, binds).load(conn)?;
-    Ok(rows.into_iter().map(Change::from).collect())
+    statement(SELECT, (tenant.into_sql::<Uuid>(), limit.into_sql::<BigInt>()))
 }
 
 /// Gives changes their positions, writes the tiles of the tree, and the size of the log.
@@ -162,121 +167,4 @@ pub(super) fn left(conn: &mut PgConnection, tenant: TenantId) -> QueryResult<Lef
         coalesce((SELECT size FROM logs WHERE tenant_id = $1), 0) > \
             coalesce((SELECT max(size) FROM checkpoints WHERE tenant_id = $1), 0) AS unsigned";
     statement(SELECT, (tenant.into_sql::<Uuid>(),)).get_result(conn)
-}
-
-/// Where a change is in the log, and how many events it has.
-#[derive(Debug, Clone, QueryableByName)]
-pub(crate) struct Span {
-    #[diesel(sql_type = Uuid)]
-    pub(crate) id: uuid::Uuid,
-    #[diesel(sql_type = Text)]
-    pub(crate) kind: String,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) position: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) count: i64,
-    #[diesel(sql_type = Timestamptz)]
-    pub(crate) create_time: Timestamp,
-}
-
-/// The changes that have these positions, in their order.
-pub(crate) fn spans(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    positions: std::ops::Range<u64>,
-    limit: usize,
-) -> QueryResult<Vec<Span>> {
-    const SELECT: &str = "\
-        SELECT id, kind, position, create_time, \
-            (coalesce(cardinality(ids), 0) + coalesce(cardinality(names), 0))::bigint AS count \
-        FROM changes WHERE tenant_id = $1 AND position < $3 AND position >= coalesce( \
-            (SELECT position FROM changes WHERE tenant_id = $1 AND position <= $2 \
-                ORDER BY position DESC LIMIT 1), 0) \
-        ORDER BY position LIMIT $4";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        positions.start.cast_signed().into_sql::<BigInt>(),
-        positions.end.cast_signed().into_sql::<BigInt>(),
-        limit.into_sql::<BigInt>(),
-    );
-    statement(SELECT, binds).load(conn)
-}
-
-/// Changes by their ids and kinds, with no more than the subjects from `first` (from 1) to `last`
-/// of each.
-pub(crate) fn slices(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    wanted: &[(&Span, i32, i32)],
-) -> QueryResult<Vec<Change>> {
-    const SELECT: &str = "\
-        SELECT c.id, c.kind, c.ids[w.first:w.last] AS ids, c.names[w.first:w.last] AS names, \
-            NULL::bytea AS leaves, c.data[w.first:w.last] AS data, c.create_time \
-        FROM unnest($2, $3, $4, $5) WITH ORDINALITY AS w (id, kind, first, last, place), \
-        LATERAL (SELECT * FROM changes WHERE tenant_id = $1 AND id = w.id AND kind = w.kind \
-            LIMIT 1) c ORDER BY w.place";
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        wanted.iter().map(|one| one.0.id).collect::<Vec<_>>().into_sql::<Array<Uuid>>(),
-        wanted.iter().map(|one| &*one.0.kind).collect::<Vec<_>>().into_sql::<Array<Text>>(),
-        wanted
-            .iter()
-            .map(|one| one.1)
-            .collect::<Vec<_>>()
-            .into_sql::<Array<diesel::sql_types::Integer>>(),
-        wanted
-            .iter()
-            .map(|one| one.2)
-            .collect::<Vec<_>>()
-            .into_sql::<Array<diesel::sql_types::Integer>>(),
-    );
-    let rows: Vec<Row> = statement(SELECT, binds).load(conn)?;
-    Ok(rows.into_iter().map(Change::from).collect())
-}
-
-/// The position of the first event of a time or later; `None` where there is none.
-pub(crate) fn first_since(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    time: Timestamp,
-) -> QueryResult<Option<u64>> {
-    const SELECT: &str = "\
-        SELECT position FROM changes WHERE tenant_id = $1 AND id >= $2 AND position IS NOT NULL \
-        ORDER BY id LIMIT 1";
-    let binds = (tenant.into_sql::<Uuid>(), first_id(time).into_sql::<Uuid>());
-    let row: Option<Position> = statement(SELECT, binds).get_result(conn).optional()?;
-    Ok(row.map(|row| row.position.cast_unsigned()))
-}
-
-#[derive(QueryableByName)]
-struct Position {
-    #[diesel(sql_type = BigInt)]
-    position: i64,
-}
-
-/// The position of the first change of a resource that was made at this time or shortly after.
-pub(crate) fn located(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    resource: &str,
-    time: Timestamp,
-) -> QueryResult<Option<u64>> {
-    const SELECT: &str = "\
-        SELECT position + coalesce(array_position(ids, $4), array_position(names, $5), \
-            array_position(names, $6)) - 1 AS position \
-        FROM (SELECT * FROM changes WHERE tenant_id = $1 AND id >= $2 ORDER BY id LIMIT $3) c \
-        WHERE position IS NOT NULL AND (ids @> ARRAY[$4] OR names && ARRAY[$5, $6]) \
-        ORDER BY id LIMIT 1";
-    let local = resource.split_once('/').map_or(resource, |(_, local)| local);
-    let binds = (
-        tenant.into_sql::<Uuid>(),
-        first_id(time).into_sql::<Uuid>(),
-        LOCATE_MAX.into_sql::<BigInt>(),
-        uuid::Uuid::try_parse(local).ok().into_sql::<Nullable<Uuid>>(),
-        resource.into_sql::<Text>(),
-        local.into_sql::<Text>(),
-    );
-    let row: Option<Position> = statement(SELECT, binds).get_result(conn).optional()?;
-    Ok(row.map(|row| row.position.cast_unsigned()))
 }

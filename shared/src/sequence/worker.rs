@@ -242,7 +242,7 @@ impl Worker {
     }
 
     fn failed(&self, what: &str, error: &DbError, done: &mut Done) {
-        done.is_away |= is_away(error);eprintln!("DEBUG {what} {error}");
+        done.is_away |= is_away(error);
         tracing::warn!(service = self.service, %error, "the sequencer cannot {what}");
     }
 }

@@ -4,6 +4,7 @@
 //! keeps the tree in tiles (C2SP tlog-tiles), `store` its sizes and what was signed, and `publish`
 //! writes what was signed outside the database as well.
 
+mod inclusion;
 mod note;
 mod proof;
 mod publish;
@@ -11,6 +12,7 @@ mod restored;
 pub(crate) mod store;
 pub(crate) mod tree;
 
+pub use inclusion::{Inclusion, inclusion};
 pub use note::{
     Checkpoint, KEY_NAME, LogKey, LogKeyError, NoteError, Opened, generate, open_note, origin,
     read_note,

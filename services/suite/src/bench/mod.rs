@@ -25,6 +25,7 @@ mod run;
 mod sample;
 mod sql;
 mod table;
+mod verify;
 
 use std::time::Duration;
 
@@ -87,19 +88,38 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
         places.push(blocking(move || Place::bring_up(&own, &|line| say.say(line))).await??);
     }
     progress.say("opening the books");
-    let measured = tokio::select! {
-        measured = measure(&places, &arguments, progress) => measured,
+    let work = async {
+        match (arguments.verify, places.first(), arguments.books().first()) {
+            (true, Some(place), Some(size)) => {
+                Ok(Found::Verified(verify::run(place, *size, &progress).await?))
+            }
+            _ => measure(&places, &arguments, progress.clone()).await.map(Found::Measured),
+        }
+    };
+    let found = tokio::select! {
+        found = work => found,
         () = interrupted.cancelled() => Err(BenchError::Interrupted.into()),
     };
     let mut taken_down = Ok(());
     for place in places {
         taken_down = taken_down.and(blocking(move || place.take_down()).await?);
     }
-    let report = measured?;
+    let found = found?;
     taken_down?;
     let mut out = anstream::stdout().lock();
-    let printed = if arguments.json { report.json(&mut out) } else { report.print(&mut out) };
+    let printed = match (&found, arguments.json) {
+        (Found::Measured(report), true) => report.json(&mut out),
+        (Found::Measured(report), false) => report.print(&mut out),
+        (Found::Verified(report), true) => report.json(&mut out),
+        (Found::Verified(report), false) => report.print(&mut out),
+    };
     printed.map_err(Error::file("standard output".as_ref()))
+}
+
+/// What was found out.
+enum Found {
+    Measured(Report),
+    Verified(verify::Report),
 }
 
 /// What is measured in one place.

@@ -103,6 +103,16 @@ pub(crate) struct Arguments {
     /// the README's second table
     #[arg(long, conflicts_with_all = ["all", "holds", "lists", "tenants", "replicas"])]
     pub(super) sizes: bool,
+    /// Measure how long the service takes to verify books that --fill has filled, without the log
+    /// and with it
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "all", "holds", "lists", "sizes", "callers", "batch", "tenants", "hot", "replicas",
+            "rate",
+        ]
+    )]
+    pub(super) verify: bool,
 }
 
 /// How large the books are.

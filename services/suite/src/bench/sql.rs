@@ -188,6 +188,25 @@ impl Admin {
         Ok(self.0.batch_execute("VACUUM (ANALYZE) transactions.ledger_accounts")?)
     }
 
+    /// How many leaves the log of a tenant has, and how many changes are not in it.
+    pub(super) fn log(&mut self, tenant: Uuid) -> Result<(i64, i64), BenchError> {
+        #[derive(QueryableByName)]
+        struct Log {
+            #[diesel(sql_type = BigInt)]
+            size: i64,
+            #[diesel(sql_type = BigInt)]
+            rest: i64,
+        }
+        let log: Log = sql_query(
+            "SELECT coalesce((SELECT size FROM transactions.logs WHERE tenant_id = $1), 0) AS size, \
+             (SELECT count(*) FROM transactions.changes \
+              WHERE tenant_id = $1 AND position IS NULL) AS rest",
+        )
+        .bind::<SqlUuid, _>(tenant)
+        .get_result(&mut self.0)?;
+        Ok((log.size, log.rest))
+    }
+
     /// Tidies up everything, and leaves nothing that must still be written to disk.
     pub(super) fn settle(&mut self) -> Result<(), BenchError> {
         self.0.batch_execute("VACUUM (ANALYZE)")?;

@@ -1,22 +1,27 @@
 //! `strongroom demo`: stories through the public API.
 
 mod money;
+mod month_end;
 mod narrator;
 mod story;
 
 use std::fs::Permissions;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use prometheus::Registry;
 use shared::postgres::Durability;
+use shared::{boot, config};
 
 pub use narrator::DemoError;
 pub use story::{Told, play};
 
 use crate::caller::Caller;
+use crate::client::Clients;
 use crate::error::Error;
-use crate::options::{Databases, Options, Ports};
+use crate::options::{Databases, Issuer, Options, Ports};
 use crate::progress::Progress;
+use crate::verify::Trust;
 
 /// Which story, and on which suite it is played.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,6 +39,8 @@ pub(crate) struct Arguments {
 enum Story {
     /// Customers, accounts, money that moves or does not, a sealed document
     First,
+    /// A month is booked, closed, stated and proven; always on a suite of its own
+    MonthEnd,
 }
 
 /// Plays the story on the suite that listens on the ports of the options; where none does, on one
@@ -54,19 +61,40 @@ pub(crate) async fn run(
         ..options.clone()
     };
     let caller = Caller { token: arguments.token, tenant: None, ledger: None };
-    let tell = async |clients, _| {
-        progress.clear();
-        let mut out = anstream::stdout().lock();
-        match arguments.story {
-            Story::First => play(&clients, &mut out).await.map(drop)?,
+    let told = match arguments.story {
+        Story::First => {
+            let tell = async |clients: Clients, _| {
+                progress.clear();
+                play(&clients, &mut anstream::stdout().lock()).await.map(drop)?;
+                Ok(())
+            };
+            caller.call(options, &own, registry, &progress, tell).await
         }
-        Ok(())
+        Story::MonthEnd => month_end(own, registry, &progress).await,
     };
-    match caller.call(options, &own, registry, &progress, tell).await {
+    match told {
         // Who has heard enough is not told of an error.
         Err(Error::Interrupted) => Ok(()),
         told => told,
     }
+}
+
+/// To close a month of books that are in use would be no story.
+async fn month_end(own: Options, registry: Registry, progress: &Progress) -> Result<(), Error> {
+    let audience = own.issuer.token_audience.clone();
+    let issuer = Issuer { token_audience: audience, ..Issuer::default() };
+    let server = config::Server { listen: Ipv4Addr::LOCALHOST.into(), ..own.server.clone() };
+    let own = Options { issuer, server, ..own };
+    let tell = async |clients, at| {
+        let key = own.state.join("keys/log.vkey");
+        let key = std::fs::read_to_string(&key).map_err(Error::file(&key))?;
+        progress.clear();
+        let mut out = anstream::stdout().lock();
+        month_end::play(clients, at, &Trust::new(&key, None), &mut out).await
+    };
+    progress.say("bringing up a suite for the story");
+    let nobody = Caller { token: None, tenant: None, ledger: None };
+    nobody.on_own(&own, registry, progress, boot::on_signal(), tell).await
 }
 
 /// A folder that goes when the story ends. The user of a private Postgres has to pass it.

@@ -175,7 +175,7 @@ impl Story<'_> {
     }
 }
 
-fn eur(amount: &str) -> Money {
+pub(super) fn eur(amount: &str) -> Money {
     Money { currency: "EUR".to_owned(), amount: amount.to_owned() }
 }
 

@@ -96,6 +96,14 @@ impl<'a> Narrator<'a> {
         writeln!(self.out)
     }
 
+    /// A text of more than one line, as it is.
+    pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
+        for line in text.lines() {
+            writeln!(self.out, "     {line}")?;
+        }
+        writeln!(self.out)
+    }
+
     fn rows(&mut self, rows: &[Row<'_>]) -> io::Result<()> {
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in rows {

@@ -227,6 +227,6 @@ pub(super) fn given<T>(
 }
 
 /// The name of an enum's value without the prefix.
-fn word(name: &str, prefix: &str) -> String {
+pub(super) fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }

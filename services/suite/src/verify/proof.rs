@@ -12,42 +12,48 @@ use crate::export::{LeafLine, Proof, hex};
 /// Verifies a proof, which is one line.
 pub(super) fn verify(line: &str, trust: &Trust, report: &mut Report) {
     let Some(proof) = parse::<Proof>(line, 1, report) else { return };
-    let Proof { leaf, tree_size, hashes, checkpoint, .. } = &proof;
-    included(leaf, *tree_size, hashes, checkpoint, 1, trust, report);
+    let LeafLine { index, data, hash } = &proof.leaf;
+    let before = report.count;
+    let expected = hex(&leaf_hash(data));
+    if expected != *hash {
+        report.find(1, format!("the hash of leaf {index}"), &expected, hash);
+    }
+    report.check("leaf", format!("leaf {index}, {expected}"), before);
+    let Proof { tree_size, hashes, checkpoint, .. } = &proof;
+    let way = Way { index: *index, tree_size: *tree_size, hashes, checkpoint };
+    way.verify(data, trust, report);
 }
 
-/// Judges whether a leaf is in the log of a checkpoint.
-pub(super) fn included(
-    leaf: &LeafLine,
-    tree_size: u64,
-    hashes: &[String],
-    checkpoint: &str,
-    line: u64,
-    trust: &Trust,
-    report: &mut Report,
-) {
-    let opened = trust.open(checkpoint, line, report);
-    let before = report.count;
-    let hash = leaf_hash(&leaf.data);
-    if hex(&hash) != leaf.hash {
-        report.find(line, format!("the hash of leaf {}", leaf.index), hex(&hash), &leaf.hash);
-    }
-    report.check("leaf", format!("leaf {}, {}", leaf.index, hex(&hash)), before);
-    let Some(opened) = opened else { return };
-    let before = report.count;
-    if tree_size != opened.size {
-        report.find(line, "the size of the tree", opened.size, tree_size);
-    }
-    let path: Option<Vec<Hash>> =
-        hashes.iter().map(|hash| STANDARD.decode(hash).ok()?.try_into().ok()).collect();
-    match path {
-        None => report.find(line, "the path", "hashes of 32 bytes in base64", "others"),
-        Some(path) if check_inclusion(hash, leaf.index, opened.size, opened.root, &path) => {}
-        Some(_) => {
-            let expected = format!("one from leaf {} to {}", leaf.index, hex(&opened.root));
-            report.find(line, "the path", expected, "one that leads elsewhere");
+/// The way from a leaf to a signed checkpoint. It is on the first line of its file.
+pub(super) struct Way<'a> {
+    pub(super) index: u64,
+    pub(super) tree_size: u64,
+    pub(super) hashes: &'a [String],
+    pub(super) checkpoint: &'a str,
+}
+
+impl Way<'_> {
+    /// Judges whether a leaf is in the log of the checkpoint.
+    pub(super) fn verify(&self, data: &str, trust: &Trust, report: &mut Report) {
+        let Some(opened) = trust.open(self.checkpoint, 1, report) else { return };
+        let (before, index) = (report.count, self.index);
+        if self.tree_size != opened.size {
+            report.find(1, "the size of the tree", opened.size, self.tree_size);
         }
+        let hash = |text: &String| STANDARD.decode(text).ok()?.try_into().ok();
+        let path: Option<Vec<Hash>> = self.hashes.iter().map(hash).collect();
+        let leads = |path: &[Hash]| {
+            check_inclusion(leaf_hash(data), index, opened.size, opened.root, path)
+        };
+        match path {
+            None => report.find(1, "the path", "hashes of 32 bytes in base64", "others"),
+            Some(path) if leads(&path) => {}
+            Some(_) => {
+                let expected = format!("one from leaf {index} to {}", hex(&opened.root));
+                report.find(1, "the path", expected, "one that leads elsewhere");
+            }
+        }
+        report.check("inclusion", format!("leaf {index} of {}", opened.size), before);
+        trust.compare(&opened, 1, report);
     }
-    report.check("inclusion", format!("leaf {} of {}", leaf.index, opened.size), before);
-    trust.compare(&opened, line, report);
 }

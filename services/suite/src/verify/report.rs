@@ -76,7 +76,7 @@ impl Report {
     }
 
     /// Prints it.
-    pub(super) fn print(&self, name: &dyn Display, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn print(&self, name: &dyn Display, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{TITLE}{name}{TITLE:#}")?;
         for Check { what, of, holds } in &self.checks {
             match holds {

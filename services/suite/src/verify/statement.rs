@@ -3,16 +3,17 @@
 
 use std::io::{self, BufRead};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
 use shared::commitment::Commitment;
+use shared::transparency::leaf_hash;
 
 use super::books::units;
 use super::lines::{Lines, parse};
-use super::proof::included;
+use super::proof::Way;
 use super::report::{Report, short};
 use super::seal::Trust;
-use crate::export::{LeafLine, hex, unhex};
+use crate::export::{hex, unhex};
 
 /// What such a file is called.
 pub(super) const STATEMENT: &str = "statement/1";
@@ -24,10 +25,23 @@ struct Header {
     strongroom: String,
     statement: Statement,
     hash: String,
-    leaf: LeafLine,
-    tree_size: u64,
-    hashes: Vec<String>,
-    checkpoint: String,
+    /// These are there once a signed checkpoint covers the statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    leaf: Option<Leaf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree_size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hashes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<String>,
+}
+
+/// The leaf of the log.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Leaf {
+    index: u64,
+    data: String,
 }
 
 /// The head of a statement, as it is hashed; with the hash it is the leaf of the log.
@@ -64,6 +78,9 @@ struct Statement {
 struct LineOf {
     line: Line,
     texts: Texts,
+    /// SHA-256 of the line, so that a change is found where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
 }
 
 /// A line of a statement, as it is hashed.
@@ -133,8 +150,13 @@ pub(super) fn verify(
     let mut sums = Sums { balance: amount(&head.opening, "opening", 1, report), ..Sums::default() };
     let before = report.count;
     while let Some(line) = lines.read::<LineOf>(report)? {
-        let Some(LineOf { line, texts }) = line else { continue };
-        update(&mut hash, &line);
+        let Some(LineOf { line, texts, hash: own }) = line else { continue };
+        let spelled = update(&mut hash, &line);
+        let found = hex(digest(&SHA256, spelled.as_bytes()).as_ref());
+        if let Some(own) = own.filter(|own| *own != found) {
+            let what = format!("the hash of line {} of the statement", line.line);
+            report.find(lines.number, what, found, own);
+        }
         sums.add(head, &line, lines.number, report);
         sums.texts += open_texts(&line, &texts, lines.number, report);
     }
@@ -146,21 +168,41 @@ pub(super) fn verify(
     if hash != header.hash {
         report.find(1, "the hash of the statement", &hash, &header.hash);
     }
-    let leaf = Statement { hash: Some(header.hash.clone()), ..head.clone() };
-    let leaf = serde_json::to_string(&leaf).unwrap_or_default();
-    if leaf != header.leaf.data {
-        report.find(1, "the leaf of the statement", short(&leaf), short(&header.leaf.data));
-    }
     report.check("hash", hash, before);
-    let Header { leaf, tree_size, hashes, checkpoint, .. } = &header;
-    included(leaf, *tree_size, hashes, checkpoint, 1, trust, report);
+    in_log(&header, trust, report);
     Ok(())
 }
 
+/// Judges whether the statement is in the log of a signed checkpoint.
+fn in_log(header: &Header, trust: &Trust, report: &mut Report) {
+    let Header { leaf, tree_size, hashes, checkpoint, .. } = header;
+    let (Some(leaf), Some(tree_size), Some(hashes), Some(checkpoint)) =
+        (leaf, *tree_size, hashes, checkpoint)
+    else {
+        let expected = "leaf, tree_size, hashes and checkpoint";
+        let found = "not all of them: no checkpoint covered the statement yet";
+        report.find(1, "the way to a signed checkpoint", expected, found);
+        return report.check("leaf", "not in a signed log", report.count - 1);
+    };
+    let before = report.count;
+    let expected = Statement { hash: Some(header.hash.clone()), ..header.statement.clone() };
+    let expected = serde_json::to_string(&expected).unwrap_or_default();
+    if expected != leaf.data {
+        let same = expected.bytes().zip(leaf.data.bytes()).take_while(|(a, b)| a == b).count();
+        let around = |text: &str| short(text.get(same..).unwrap_or_default());
+        let what = format!("the leaf of the statement at byte {}", same + 1);
+        report.find(1, what, around(&expected), around(&leaf.data));
+    }
+    report.check("leaf", format!("leaf {}, {}", leaf.index, hex(&leaf_hash(&leaf.data))), before);
+    Way { index: leaf.index, tree_size, hashes, checkpoint }.verify(&leaf.data, trust, report);
+}
+
 /// What is hashed is each line with a line feed behind it. It was seen to be spelled like this.
-fn update(hash: &mut Context, line: &impl Serialize) {
-    hash.update(serde_json::to_string(line).unwrap_or_default().as_bytes());
+fn update(hash: &mut Context, line: &impl Serialize) -> String {
+    let spelled = serde_json::to_string(line).unwrap_or_default();
+    hash.update(spelled.as_bytes());
     hash.update(b"\n");
+    spelled
 }
 
 fn amount(text: &str, what: &str, line: u64, report: &mut Report) -> i128 {

@@ -1,8 +1,10 @@
 //! One changed byte, anywhere, is noticed and its line is named.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use shared::commitment::Commitment;
 use shared::ids::TenantId;
 use shared::transparency::{Checkpoint, Hash, LogKey, Root, generate, leaf_hash, origin};
 use uuid::Uuid;
@@ -68,6 +70,52 @@ impl Log {
             checkpoint: self.note(self.leaves.len()),
         };
         serde_json::to_string(&proof).unwrap() + "\n"
+    }
+
+    /// A statement of two lines, with a text that is there and one that is redacted.
+    fn statement(&mut self) -> String {
+        let memo = Commitment::new("texts/1", "Rent of \u{201c}May\u{201d}");
+        let gone = Commitment::new("texts/-1", "whatever it was").hex();
+        let head = "\"v\":1,\"kind\":\"statement.created\",\"tenant\":\"tenants/1\",\
+            \"statement\":\"accounts/1/statements/2\",\"account\":\"accounts/1\",\
+            \"start_date\":\"2026-05-01\",\"end_date\":\"2026-05-31\",\"version\":1,\
+            \"currency\":\"EUR\",\"normal_side\":\"CREDIT\",\"opening\":\"-1.00\",\
+            \"debits\":\"0.30\",\"credits\":\"5.00\",\"closing\":\"3.70\",\"line_count\":2,\
+            \"entry_seq\":9,\"final\":true,\"create_time\":\"2026-06-01T00:00:00Z\"";
+        let line = |number: u8, amount: &str, direction: &str, balance: &str, committed: &str| {
+            format!(
+                "{{\"line\":{number},\"transaction\":\"transactions/{number}\",\"type\":\"PAY\",\
+                 \"entry_index\":1,\"direction\":\"{direction}\",\"amount\":\"{amount}\",\
+                 \"posted\":\"{balance}\",\"entry_seq\":{number},\"version\":7,\
+                 \"effective_time\":\"2026-05-02T00:00:00Z\",\
+                 \"record_time\":\"2026-05-03T00:00:00Z\",\"booking_date\":\"2026-05-02\",\
+                 \"balance\":\"{balance}\"{committed}}}"
+            )
+        };
+        let lines = [
+            line(1, "5.00", "CREDIT", "4.00", &format!(",\"memo\":\"{}\"", memo.hex())),
+            line(2, "0.30", "DEBIT", "3.70", &format!(",\"description\":\"{gone}\"")),
+        ];
+        let sha256 = |text: &str| hex(digest(&SHA256, text.as_bytes()).as_ref());
+        let hash = sha256(&format!("{{{head}}}\n{}\n{}\n", lines[0], lines[1]));
+        self.leaves.insert(2, format!("{{{head},\"hash\":\"{hash}\"}}"));
+        let (data, size) = (json!(self.leaves[2]), self.leaves.len());
+        let hashes: Vec<Hash> = self.leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let path: Vec<String> = path(&hashes, 2).iter().map(|hash| STANDARD.encode(hash)).collect();
+        let (path, note) = (json!(path), json!(self.note(size)));
+        let text = json!({"text": "Rent of \u{201c}May\u{201d}", "salt": hex(&memo.salt)});
+        let text = format!("{{\"memo\":{{\"text\":{},\"salt\":{}}}}}", text["text"], text["salt"]);
+        format!(
+            "{{\"strongroom\":\"statement/1\",\"statement\":{{{head}}},\"hash\":\"{hash}\",\
+             \"leaf\":{{\"index\":2,\"data\":{data}}},\"tree_size\":{size},\"hashes\":{path},\
+             \"checkpoint\":{note}}}\n\
+             {{\"line\":{},\"texts\":{text},\"hash\":\"{}\"}}\n\
+             {{\"line\":{},\"texts\":{{}},\"hash\":\"{}\"}}\n",
+            lines[0],
+            sha256(&lines[0]),
+            lines[1],
+            sha256(&lines[1])
+        )
     }
 
     fn verify(&self, file: &[u8], kept: Option<String>) -> Report {
@@ -139,6 +187,19 @@ fn every_byte_of_a_proof_counts() {
         assert!(log.verify(log.proof(index).as_bytes(), None).holds());
     }
     log.assert_each_byte_counts(&log.proof(3));
+}
+
+#[test]
+fn every_byte_of_a_statement_counts() {
+    let mut log = Log::of(2);
+    let statement = log.statement();
+    log.assert_each_byte_counts(&statement);
+    // One that no checkpoint covers is no proof yet.
+    let (head, _) = statement.split_once(",\"leaf\"").unwrap();
+    let (_, lines) = statement.split_once('\n').unwrap();
+    let report = log.verify(format!("{head}}}\n{lines}").as_bytes(), None);
+    assert_eq!(report.count, 1, "{report:?}");
+    assert_eq!(report.findings[0].what, "the way to a signed checkpoint");
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl Dumper {
     pub(crate) fn start(folder: &Path) -> Self {
         let options = Options::new(folder.join("cluster"), downloads(), Durability::Throwaway);
         let cluster = Cluster::start(&options, &|_| ()).unwrap();
-        let programs = cluster.program("pg_dump").zip(cluster.program("pg_restore"));
+        let programs = cluster.tool("pg_dump").zip(cluster.tool("pg_restore"));
         let programs = programs.map(|(dump, restore)| [dump, restore]);
         Self { cluster, programs }
     }
@@ -72,9 +72,13 @@ impl Dumper {
         self.dump(schema, &["--format", "custom", "--file", file.to_str().unwrap()]);
     }
 
-    /// Puts a schema back into the state that a file has. Blocks.
+    /// Puts a schema back into the state that a file has, and keeps it as `{schema}_lost`. Blocks.
     pub(crate) fn restore(&self, schema: &str, file: &Path) {
-        self.admin().batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).unwrap();
+        let aside = format!(
+            "ALTER SCHEMA {schema} RENAME TO {schema}_lost; \
+             REVOKE ALL ON SCHEMA {schema}_lost FROM strongroom_{schema}"
+        );
+        self.admin().batch_execute(&aside).unwrap();
         let mut restore = self.program(1);
         restore.arg("--single-transaction").arg(file);
         succeeded(restore.output().unwrap());

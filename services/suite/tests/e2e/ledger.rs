@@ -6,6 +6,7 @@ use shared::problem::Reason;
 use shared::testing::refusal;
 use shared::transparency::{check_inclusion, leaf_hash};
 use strongroom_proto::events::v1 as events;
+use strongroom_proto::outcomes::v1::{GetOutcomeRequest, outcome::State};
 use strongroom_proto::transactions::v1 as transactions;
 use strongroom_proto::transparency::v1 as log;
 use suite::{Api, Clients};
@@ -16,7 +17,7 @@ use transactions::statement_service_client::StatementServiceClient;
 use crate::child::Child;
 
 /// Times that something is looked for that comes by itself.
-const LOOKS: usize = 600;
+pub(crate) const LOOKS: usize = 600;
 
 /// The clients of the services whose data the test looks at.
 pub(crate) struct Ledger {
@@ -65,13 +66,22 @@ impl Ledger {
                     assert!(holds(&proof));
                     return proof;
                 }
-                Err(status) if { eprintln!("{status:?}"); false } => {}
                 Err(status) => assert_eq!(refusal(&status).0, Reason::ResourceNotFound),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let all = self.events_from("").await.unwrap().events; for e in all { eprintln!("{} {} {}", e.position, e.r#type, e.subject); }
         panic!("no checkpoint has {transaction}");
+    }
+
+    /// What became of a posting.
+    pub(crate) async fn state(&mut self, request_id: &str) -> State {
+        let request = GetOutcomeRequest {
+            operation: "create-transaction".to_owned(),
+            request_id: request_id.to_owned(),
+            fence: false,
+        };
+        let outcomes = &mut self.clients.transactions_outcomes;
+        outcomes.get_outcome(request).await.unwrap().into_inner().state()
     }
 
     /// What does not match in the books and their log.

@@ -35,7 +35,8 @@ impl Markers {
 }
 
 fn forms(text: &str) -> Vec<String> {
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+    let hex: String = text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
     let mut forms = vec![text.to_owned(), hex.to_uppercase(), hex];
     for before in 0..3 {
         // Where it stands in the middle of something, its first and last digits depend on that.

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use rustix::process::Signal;
 use shared::problem::Reason;
 use shared::testing::refusal;
 use shared::transparency::{check_consistency, open_note, origin, read_notes};
 use strongroom_proto::events::v1 as events;
-use strongroom_proto::outcomes::v1::{GetOutcomeRequest, outcome::State};
+use strongroom_proto::outcomes::v1::outcome::State;
 use strongroom_proto::transactions::v1 as transactions;
 use strongroom_proto::transparency::v1 as log;
 use suite::DEFAULT_TENANT;
@@ -56,6 +58,44 @@ fn timeline(event: &events::Event) -> Uuid {
     event.source.rsplit_once('/').unwrap().1.parse().unwrap()
 }
 
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// The transactions that the old state has and the restored one has not.
+fn missing(dumper: &Dumper) -> Vec<String> {
+    const LOST: &str = "\
+        SELECT 'transactions/' || id AS name FROM transactions_lost.transactions t \
+        WHERE NOT EXISTS (SELECT FROM transactions.transactions k \
+                          WHERE k.tenant_id = t.tenant_id AND k.id = t.id)";
+    let rows: Vec<Row> = diesel::sql_query(LOST).load(&mut dumper.admin()).unwrap();
+    rows.into_iter().map(|row| row.name).collect()
+}
+
+/// Begins a new timeline, without which the suite does not start.
+fn confirm(suite: impl Fn() -> Command) {
+    let (code, said) = ends(&mut suite());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("transactions ended: the log of"), "{said}");
+    assert!(said.contains("restore --confirm"), "{said}");
+    let (code, said) = ends(suite().args(["restore", "transactions"]));
+    assert!(code == Some(64) && said.contains("--confirm"), "{said}");
+    let (code, said) = ends(suite().args(["restore", "transactions", "--confirm"]));
+    assert!(code == Some(0) && said.contains("timeline"), "{said}");
+}
+
+/// Who kept a checkpoint from before the dump sees that it is the beginning of the new log too.
+async fn assert_goes_on(ledger: &mut Ledger, old: &log::InclusionProof, new: &log::InclusionProof) {
+    let request =
+        log::GetConsistencyProofRequest { from_size: old.tree_size, to_size: Some(new.tree_size) };
+    let proof = ledger.log.get_consistency_proof(request).await.unwrap().into_inner();
+    let [from, to] = [old, new].map(|one| (size(one.tree_size), hash(&one.root_hash)));
+    assert_eq!(hash(&proof.from_root_hash), from.1);
+    assert!(check_consistency(from, to, &hashes(&proof.hashes)));
+}
+
 #[test]
 fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
     run(async {
@@ -92,16 +132,7 @@ fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
         let others = || block_in_place(|| ["accounts", "records"].map(|other| dumper.sql(other)));
         let before = others();
         block_in_place(|| dumper.restore("transactions", &file));
-        let (code, said) = ends(&mut suite(&state, dumper.url()));
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("transactions ended: the log of"), "{said}");
-        assert!(said.contains("restore --confirm"), "{said}");
-        let restore = ["restore", "transactions"];
-        let (code, said) = ends(suite(&state, dumper.url()).args(restore));
-        assert!(code == Some(64) && said.contains("--confirm"), "{said}");
-        let confirm = ["restore", "transactions", "--confirm"];
-        let (code, said) = ends(suite(&state, dumper.url()).args(confirm));
-        assert!(code == Some(0) && said.contains("timeline"), "{said}");
+        confirm(|| suite(&state, dumper.url()));
         assert!(before == others(), "a schema that was not restored has changed");
 
         let child = start();
@@ -110,20 +141,12 @@ fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
             let refused = ledger.events_from(cursor).await.unwrap_err();
             assert_eq!(refusal(&refused).0, Reason::TimelineChanged);
         }
+        assert_eq!(block_in_place(|| missing(&dumper)), [lost_name.as_str()]);
         assert_eq!(cents(&ledger.clients, &account).await, 100);
         assert_eq!(ledger.mismatches().await, []);
         assert!(is_replay(&send(&ledger.clients, kept).await.unwrap()));
         // What is lost never happened here: it can be asked for, and done again.
-        let outcome = GetOutcomeRequest {
-            operation: "create-transaction".to_owned(),
-            request_id: lost.request_id.clone(),
-            fence: false,
-        };
-        let outcomes = &mut ledger.clients.transactions_outcomes;
-        assert_eq!(
-            outcomes.get_outcome(outcome).await.unwrap().into_inner().state(),
-            State::Unknown
-        );
+        assert_eq!(ledger.state(&lost.request_id).await, State::Unknown);
         let again = send(&ledger.clients, lost).await.unwrap();
         assert!(!is_replay(&again));
         assert_eq!(cents(&ledger.clients, &account).await, 300);
@@ -131,22 +154,14 @@ fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
         let new = timeline(&ledger.events_from("").await.unwrap().events[0]);
         assert!(new > old);
 
-        // Who kept a checkpoint from before the dump sees that it is the beginning of this log too.
-        let request = log::GetConsistencyProofRequest {
-            from_size: kept_proof.tree_size,
-            to_size: Some(again.tree_size),
-        };
-        let proof = ledger.log.get_consistency_proof(request).await.unwrap().into_inner();
-        assert_eq!(proof.from_root_hash, kept_proof.root_hash);
-        let from = (size(proof.from_size), hash(&proof.from_root_hash));
-        let to = (size(again.tree_size), hash(&again.root_hash));
-        assert!(check_consistency(from, to, &hashes(&proof.hashes)));
+        assert_goes_on(&mut ledger, &kept_proof, &again).await;
         // What was signed before the restore stands, and proves what was lost.
         let lost_root = (size(lost_proof.tree_size), hash(&lost_proof.root_hash));
         assert!(signed(&state, old).contains(&lost_root));
         assert!(lost_proof.leaf.unwrap().data.contains(&lost_name));
-        assert!(signed(&state, new).contains(&to));
-        assert!(!signed(&state, new).contains(&lost_root));
+        let new_root = (size(again.tree_size), hash(&again.root_hash));
+        let signed = signed(&state, new);
+        assert!(signed.contains(&new_root) && !signed.contains(&lost_root));
         stop(child);
     });
 }

@@ -124,6 +124,16 @@ impl Call<'_> {
         body.lines().map(line).collect()
     }
 
+    /// A document as it was sent, and its type.
+    pub(crate) async fn document(self) -> (String, String) {
+        let (http, name, rpc) = (self.http, self.name(), self.rpc());
+        let (status, headers, body) = self.send_text().await;
+        assert_eq!(status, 200, "{name}: {body}");
+        http.answered(rpc, &name);
+        let content_type = headers["content-type"].to_str().expect("it is a text").to_owned();
+        (content_type, body)
+    }
+
     /// That a service that has nothing to answer with says so, which is an answer too.
     pub(crate) async fn has_none(self, expected: u16, reason: &str) {
         let (http, name, rpc) = (self.http, self.name(), self.rpc());

@@ -1,4 +1,4 @@
-//! Holds, reversals, lists and currencies.
+//! Holds, reversals, lists, currencies, periods and statements.
 
 use serde_json::{Value, json};
 
@@ -73,4 +73,65 @@ pub(crate) async fn count_in_points(http: &Http) {
     assert_eq!(http.get("/v1/currencies/POINTS").ok().await, registered);
     let listed = http.get("/v1/currencies").ok().await;
     assert_eq!(listed["currencies"], json!([registered]));
+}
+
+/// Periods long before anything that is booked, and statements of what is.
+pub(crate) async fn state_the_books(http: &Http, books: &Books) {
+    let change = |month: &str, verb: &str, body: Value| {
+        http.post(format!("/v1/periods/{month}:{verb}"), body)
+    };
+    let closed = change("2020-01", "close", json!({"requestId": id()})).ok().await;
+    assert_eq!(closed["state"], "STATE_CLOSED", "{closed}");
+    let softly = change("2020-02", "softClose", json!({})).ok().await;
+    assert_eq!(softly["state"], "STATE_SOFT_CLOSED", "{softly}");
+    let (_, figures) =
+        change("2020-03", "close", json!({})).refused(400, "INVALID_TRANSITION").await;
+    assert_eq!(figures["next"], "periods/2020-02");
+    let again = json!({"reasonCode": "LATE_INVOICE"});
+    assert_eq!(change("2020-02", "reopen", again).ok().await["state"], "STATE_OPEN");
+    let listed = http.get("/v1/periods?pageSize=1").ok().await;
+    assert_eq!(listed["periods"][0]["state"], "STATE_OPEN", "{listed}");
+
+    let entries = http.get(format!("/v1/{}/entries?page_size=1", books.held)).ok().await;
+    let day = entries["entries"][0]["bookingDate"].as_str().expect("it is booked").to_owned();
+    let on = http.get(format!("/v1/{}/balance?bookingDate={day}", books.held)).ok().await;
+    assert_eq!(on["posted"], entries["entries"][0]["posted"], "{on}");
+    let trial = http.get(format!("/v1/trialBalance?bookingDate={day}&currency=EUR")).ok().await;
+    let total = &trial["totals"][0];
+    assert_eq!(
+        (&total["debits"], trial["totals"].as_array().map(Vec::len)),
+        (&total["credits"], Some(1))
+    );
+
+    let days = json!({"startDate": day, "endDate": day, "requestId": id()});
+    let target = format!("/v1/{}/statements", books.held);
+    let made = http.post(&target, days).ok().await;
+    assert_eq!(made["closing"], on["posted"], "{made}");
+    assert_eq!(http.get(format!("/v1/{}", name(&made))).ok().await, made);
+    assert_eq!(http.get(target).ok().await["statements"], json!([made]));
+    let lines = http.get(format!("/v1/{}/lines", name(&made))).ok().await;
+    let count = lines["lines"].as_array().map(Vec::len).unwrap_or_default();
+    assert_eq!(made["lineCount"], count.to_string(), "{lines}");
+    let render = |format: &str| http.get(format!("/v1/{}:render?format={format}", name(&made)));
+    let (content_type, page) = render("FORMAT_HTML").document().await;
+    assert_eq!(content_type, "text/html; charset=utf-8");
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
+    let (content_type, values) = render("FORMAT_CSV").document().await;
+    assert!(content_type.starts_with("text/csv"), "{content_type}");
+    assert_eq!(values.lines().count(), 1 + count, "{values}");
+    render("FORMAT_UNSPECIFIED").refused(400, "FIELD_INVALID").await;
+}
+
+pub(crate) async fn verify_the_books(http: &Http, books: &Books) {
+    let messages = http.get("/v1/books:verify?log=true").lines().await;
+    let last = messages.last().expect("there is a last message");
+    assert_eq!((&last["done"], &last["percent"]), (&json!(true), &json!(100)), "{last}");
+    assert_eq!(last.get("mismatchCount"), None::<&Value>, "{messages:?}");
+    let one = http.get(format!("/v1/books:verify?accounts={}", books.held)).lines().await;
+    assert_eq!(one.last().map(|last| &last["accounts"]), Some(&json!("1")), "{one:?}");
+    let listed = http.get("/v1/mismatches?filter=state+%3D+OPEN").ok().await;
+    assert_eq!(listed, json!({}));
+    let unknown = format!("/v1/mismatches/{}:resolve", id());
+    let resolved = http.post(unknown, json!({"resolutionCode": "RESTORED"}));
+    resolved.has_none(404, "RESOURCE_NOT_FOUND").await;
 }

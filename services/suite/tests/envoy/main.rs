@@ -42,11 +42,13 @@ async fn every_rpc_answers_on_its_path() {
     ledger::hold_money(&http, &books).await;
     ledger::read_the_books(&http, &books).await;
     ledger::count_in_points(&http).await;
+    ledger::state_the_books(&http, &books).await;
     story::control_the_ledger(&http, &books).await;
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;
     log::follow_the_silent(&http).await;
     log::follow_transactions(&http).await;
+    ledger::verify_the_books(&http, &books).await;
     assert_eq!(http.silent(), Vec::<String>::new(), "these RPCs have not been called");
 
     refusals::by_the_services(&http, &home, &books).await;

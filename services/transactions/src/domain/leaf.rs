@@ -41,7 +41,7 @@ struct Posted<'a> {
     record_time: String,
     effective_time: String,
     booking_date: String,
-    entries: Vec<Entry<'a>>,
+    entries: Vec<EntryLine<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<Link<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,7 +63,7 @@ struct Posted<'a> {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct EntryLine<'a> {
     account: String,
     direction: &'a str,
     amount: String,
@@ -124,10 +124,10 @@ pub(crate) fn posted_leaf(tenant: TenantId, posted: &PostedTransaction) -> Strin
     line(&leaf)
 }
 
-fn entry(posted: &PostedEntry) -> Entry<'_> {
+fn entry(posted: &PostedEntry) -> EntryLine<'_> {
     let PostedEntry { entry, posted_after, available_after, entry_seq, version_after } = posted;
     let currency = &entry.amount.currency;
-    Entry {
+    EntryLine {
         account: entry.account.name(),
         direction: match entry.direction {
             Direction::Debit => "DEBIT",

@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 use super::{AccountId, Block, Controls, Effect, LedgerAccount, MismatchId};
 
 /// The source of the auditor's controls.
-const AUDITOR: &str = "auditor";
+pub(crate) const AUDITOR: &str = "auditor";
 
 /// Why the auditor blocks an account.
 const REASON_CODE: &str = "BOOKS_MISMATCH";

@@ -44,12 +44,12 @@ pub(crate) use leaf::{
 };
 pub(crate) use limit::{Counted, Limit, Scope, TYPES_MAX, Usage, UsageKey, Window, rolling_length};
 pub(crate) use link::{EntryRef, Link, LinkType, Original, OriginalEntry};
-pub(crate) use mismatch::{Check, Finding, Mismatch, Resolution};
+pub(crate) use mismatch::{AUDITOR, Check, Finding, Mismatch, Resolution};
 pub(crate) use period::{Closings, Late, PeriodState};
 pub(crate) use refusal::{Place, Refusal};
 pub(crate) use statement::{
     DAYS_MAX, LINES_MAX, NewStatement, STATED, Statement, StatementLine, StatementName, Tally,
-    Written, hex,
+    Written, hex, line_hash,
 };
 pub(crate) use transaction::{
     BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,

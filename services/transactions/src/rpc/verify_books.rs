@@ -65,8 +65,8 @@ fn start(rpc: &Rpc, call: &Call, asked: Asked) -> Result<(Verification, DropGuar
     let own = verification.clone();
     tokio::spawn(async move {
         // The thread ends soon after somebody goes away, and only then has the next one room.
-        let _held = (permit, owner);
-        if let Err(panic) = blocking(move || own.run(session, &books, &asked)).await {
+        let _owner = owner;
+        if let Err(panic) = blocking(move || own.run(session, &books, &asked, permit)).await {
             tracing::error!(%panic, "a verification failed");
         }
     });

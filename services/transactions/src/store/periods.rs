@@ -1,4 +1,4 @@
-//! `periods`: who closed and opened which months, and when. What state they are in says `calendars`.
+//! `periods`: who closed and opened which months, and when. `calendars` says how they stand.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Date, SmallInt, Text, Timestamptz, Uuid};

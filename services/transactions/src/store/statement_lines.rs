@@ -17,8 +17,8 @@ use crate::domain::{
 };
 
 /// The entries that are booked on some days: those whose day the index has, and those that were
-/// posted on it, which lie in a range of places. One more than there may be tells that there are too
-/// many.
+/// posted on it, which lie in a range of places. One more than there may be tells that there are
+/// too many.
 macro_rules! booked {
     () => {
         "SELECT e.* FROM ( \

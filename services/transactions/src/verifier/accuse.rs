@@ -8,7 +8,10 @@ use shared::changes;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
-use crate::domain::{AccountId, Finding, Mismatch, MismatchId, Overdraft, Resolution};
+use crate::domain::{
+    AUDITOR, AccountId, CONTROLLED, Finding, LedgerAccount, Mismatch, MismatchId, Overdraft,
+    Resolution,
+};
 use crate::error::Error;
 use crate::store::{ledger_accounts, mismatches};
 
@@ -56,6 +59,16 @@ fn record(
     Ok(changes::record(conn, tenant, kind, &id.name(), &data, time)?)
 }
 
+/// Writes the auditor's controls of a locked account back.
+fn control(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &LedgerAccount,
+) -> Result<(), Error> {
+    ledger_accounts::update_controls(conn, tenant, account)?;
+    Ok(ledger_accounts::record(conn, tenant, CONTROLLED, account, Some(AUDITOR))?)
+}
+
 /// Writes findings down and blocks their accounts, but for those without a bound: much goes through
 /// them that has nothing to do with it. Gives how many of the findings are new.
 pub(crate) fn accuse(
@@ -78,7 +91,7 @@ pub(crate) fn accuse(
     for mut account in locked.accounts.into_values() {
         let is_bounded = account.overdraft != Overdraft::Unbounded;
         if is_bounded && account.set_audit_block(true, now) {
-            ledger_accounts::update_controls(conn, tenant, &account)?;
+            control(conn, tenant, &account)?;
         }
     }
     Ok(new)
@@ -105,7 +118,7 @@ pub(crate) fn resolve(
         if !mismatches::is_doubtful(conn, tenant, account.id)?
             && account.set_audit_block(false, resolution.time)
         {
-            ledger_accounts::update_controls(conn, tenant, &account)?;
+            control(conn, tenant, &account)?;
         }
     }
     found.resolution = Some(resolution.clone());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::changes::{Leaf, Subjects};
 use shared::db::DbError;
 use shared::ids::TenantId;
+use shared::sequence;
 use shared::transparency::{Hash, Root, leaf_hash, read_note};
 
 use super::{Counts, Slice, of_leaf};
@@ -116,7 +117,7 @@ fn one_kind(
     kind: &str,
     subjects: &Subjects,
 ) -> Result<Vec<Leaf>, Error> {
-    match leaves::describe(conn, tenant, kind, subjects) {
+    match sequence::describe(conn, tenant, leaves::describe, kind, subjects) {
         Ok(all) => Ok(all),
         Err(DbError::Fault(_)) if subjects.len() > 1 => {
             let half = subjects.len() / 2;

@@ -19,8 +19,7 @@ pub(super) fn step(
     limit: i64,
 ) -> Result<(Slice, Option<TransactionId>), Error> {
     let (found, next) = transactions::slice(conn, books.tenant, after, &books.zone, limit)?;
-    let counts =
-        Counts { entries: found.entries, transactions: found.transactions, ..Counts::default() };
+    let counts = Counts { transactions: found.transactions, ..Counts::default() };
     let findings = closely(conn, books, &found.suspects)?;
     Ok((Slice { counts, rows: found.entries, findings }, next))
 }

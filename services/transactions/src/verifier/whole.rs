@@ -70,10 +70,11 @@ impl Verification {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Verifies. Blocks.
-    pub(crate) fn run(&self, mut session: Session, books: &Books, asked: &Asked) {
-        // Whatever happens in between, nobody waits in vain.
+    /// Verifies, and makes room for the next one. Blocks.
+    pub(crate) fn run(&self, session: Session, books: &Books, asked: &Asked, room: impl Sized) {
+        // Whatever happens in between, nobody waits in vain; and who hears of the end finds room.
         let _ended = self.ended.clone().drop_guard();
+        let (mut session, _room) = (session, room);
         let scope = Scope::tenant(books.tenant, Deadline::after(LONGEST));
         let read = |conn: &mut PgConnection| {
             // It may be the second time, on a new connection.

@@ -138,8 +138,9 @@ const RULES: [(&str, &str); 14] = [
              UNION ALL SELECT operation || '/' || request_id FROM outcomes \
                  WHERE state = 4 AND operation <> 'close-ledger-account') h \
          FULL JOIN (SELECT name, count(*) FROM ( \
-             SELECT unnest(ids)::text AS name FROM changes \
-             UNION ALL SELECT unnest(names) FROM changes) c GROUP BY name) c USING (name) \
+             SELECT unnest(ids)::text AS name FROM changes WHERE data IS NULL \
+             UNION ALL SELECT unnest(names) FROM changes WHERE data IS NULL) c \
+             GROUP BY name) c USING (name) \
          WHERE h.name IS NULL OR c.name IS NULL OR c.count <> 1",
     ),
 ];

@@ -237,7 +237,18 @@ async fn ask_each(ledger: &Ledger, which: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_reads_what_it_needs_and_no_more() {
     // One session, so that every statement is asked for often enough.
-    let ledger = Ledger::start_with(&["--pool-size", "1", "--expiry-interval", "3600"]).await;
+    // And nobody else who reads.
+    let ledger = Ledger::start_with(&[
+        "--pool-size",
+        "1",
+        "--expiry-interval",
+        "3600",
+        "--sequence-interval",
+        "3600",
+        "--audit-interval",
+        "0",
+    ])
+    .await;
     let mut client = ledger.client();
     for (call, ..) in calls() {
         for _ in 0..TIMES {

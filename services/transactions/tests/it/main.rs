@@ -16,6 +16,7 @@ mod concurrency;
 mod currencies;
 mod defence;
 mod entries;
+mod events;
 mod explain;
 mod forced;
 mod freezes;

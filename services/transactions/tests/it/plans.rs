@@ -31,7 +31,7 @@ fn reads(ledger: &Ledger) -> Vec<Reads> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_look_up_finds_its_row_and_no_others() {
-    let ledger = Ledger::start().await;
+    let ledger = Ledger::start_with(&["--audit-interval", "0"]).await;
     let mut client = ledger.client();
     let (house, account) = client.funded("1").await;
     // More accounts than a posting touches, so that reading all of them would show.

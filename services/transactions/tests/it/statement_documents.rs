@@ -1,8 +1,13 @@
 //! Statements as documents: what machines, people and verifiers read.
 
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use shared::commitment::Commitment;
 use shared::problem::Reason;
+use shared::transparency::{Hash, check_inclusion, leaf_hash, read_note};
 use strongroom_proto::google_api::HttpBody;
 use strongroom_proto::transactions::v1 as wire;
 use tokio_stream::StreamExt as _;
@@ -170,4 +175,40 @@ async fn the_hash_is_of_what_the_proof_shows() {
     let first: Value = serde_json::from_str(first).unwrap();
     assert_eq!(first["statement"]["statement"], statement.name);
     assert_eq!(first["statement"]["closing"], "3703.49");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proof_leads_to_a_signed_checkpoint() {
+    let ledger = Ledger::start_with(&["--checkpoint-interval", "0.01"]).await;
+    let mut client = ledger.client();
+    let (house, shop) = client.funded("1").await;
+    let today = client.pay(&house, &shop, "1").await.unwrap().booking_date;
+    let made = client.state(&of_days(&shop, &today, &today)).await.unwrap();
+    let first = loop {
+        let proof = client.document(&made.name, Format::Proof).await;
+        let first: Value = serde_json::from_str(proof.lines().next().unwrap()).unwrap();
+        // The log is behind the books for a moment.
+        if first.get("leaf").is_some() {
+            break first;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let data = first["leaf"]["data"].as_str().unwrap();
+    let leaf: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(
+        (&leaf["kind"], &leaf["statement"]),
+        (&"statement.created".into(), &made.name.into())
+    );
+    assert_eq!(leaf["hash"], first["hash"]);
+    // The leaf is the head with the hash behind it.
+    let mut head = leaf.clone();
+    head.as_object_mut().unwrap().remove("hash");
+    assert_eq!(head, first["statement"]);
+    let hashes = first["hashes"].as_array().unwrap().iter();
+    let hashes = hashes.map(|hash| STANDARD.decode(hash.as_str().unwrap()).unwrap());
+    let hashes: Vec<Hash> = hashes.map(|hash| hash.try_into().unwrap()).collect();
+    let signed = read_note(first["checkpoint"].as_str().unwrap()).unwrap();
+    let (index, size) = (first["leaf"]["index"].as_u64().unwrap(), first["tree_size"].as_u64());
+    assert_eq!(size, Some(signed.size));
+    assert!(check_inclusion(leaf_hash(data), index, signed.size, signed.root, &hashes));
 }

@@ -306,8 +306,8 @@ const FILL: &str = "
         FROM generate_series(1, 100001) n;
     INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, direction,
                          amount, currency, posted_after, version_after)
-        SELECT '{tenant}', pg_temp.id(n), side, CASE side WHEN 0 THEN '{from}' ELSE '{to}' END::uuid,
-               n, side + 1, 1, 'EUR', n, n
+        SELECT '{tenant}', pg_temp.id(n), side,
+               CASE side WHEN 0 THEN '{from}' ELSE '{to}' END::uuid, n, side + 1, 1, 'EUR', n, n
         FROM generate_series(1, 100001) n, generate_series(0, 1) side;
     UPDATE ledger_accounts SET entry_seq = 100001, day = '2026-11-21',
         posted_debits = CASE id WHEN '{from}' THEN 100001 ELSE 0 END,

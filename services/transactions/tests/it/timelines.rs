@@ -10,7 +10,7 @@ use crate::setup::{Ledger, block};
 /// Controls that another service pushes from a history of its own.
 fn controls(timeline: &str, version: i64, reason_code: &str) -> wire::Controls {
     let mut controls = block(version, wire::block::Effect::Debit);
-    controls.blocks[0].reason_code = reason_code.to_owned();
+    reason_code.clone_into(&mut controls.blocks[0].reason_code);
     wire::Controls { timeline: timeline.to_owned(), ..controls }
 }
 

@@ -142,7 +142,7 @@ async fn too_many_lines_and_damaged_books_are_refused() {
     let ledger = Ledger::start_in(&noon()).await;
     let mut client = ledger.client();
     client.funded("10").await;
-    let mut damage = |sql: &str| {
+    let damage = |sql: &str| {
         let tenant = ledger.tenant.uuid();
         let inside = format!("SET strongroom.tenant = '{tenant}'; {sql}");
         tokio::task::block_in_place(|| ledger.database.owner().batch_execute(&inside).unwrap());

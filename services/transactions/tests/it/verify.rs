@@ -168,7 +168,7 @@ const DAMAGES: [(&str, &[(Check, &str)]); 18] = [
     ),
     (
         "UPDATE transactions SET booking_date = booking_date - 1 WHERE id = '{transaction}'",
-        &[(Check::DayTotals, "transaction"), (Check::Leaf, "leaf")],
+        &[(Check::DayTotals, "account"), (Check::DayTotals, "transaction"), (Check::Leaf, "leaf")],
     ),
     ("UPDATE transactions SET kind = 'GIFT' WHERE id = '{transaction}'", &[(Check::Leaf, "leaf")]),
     (

@@ -10,7 +10,7 @@ use crate::domain::{Direction, NewStatement, StatementLine, TransactionId, Writt
 
 #[derive(Template)]
 #[template(path = "statement.html", block = "head")]
-struct Opening<'a> {
+struct Top<'a> {
     head: &'a NewStatement,
     opening: String,
     closing: String,
@@ -36,7 +36,7 @@ struct Line<'a> {
 
 #[derive(Template)]
 #[template(path = "statement.html", block = "tail")]
-struct Closing<'a> {
+struct Bottom<'a> {
     head: &'a NewStatement,
     debits: String,
     credits: String,
@@ -54,7 +54,7 @@ pub(super) fn head(document: &Document) -> Result<String, Problem> {
     let head = &document.statement.head;
     let (opening, closing) = (document.money(head.opening), document.money(head.closing));
     let made = head.create_time.day_in(&document.zone);
-    draw(&Opening { head, opening, closing, made })
+    draw(&Top { head, opening, closing, made })
 }
 
 pub(super) fn lines(document: &Document, lines: &[StatementLine]) -> Result<String, Problem> {
@@ -87,7 +87,7 @@ fn line<'a>(document: &Document, line: &'a StatementLine) -> Line<'a> {
 
 pub(super) fn tail(document: &Document) -> Result<String, Problem> {
     let head = &document.statement.head;
-    draw(&Closing {
+    draw(&Bottom {
         head,
         debits: document.money(head.debits),
         credits: document.money(head.credits),
