@@ -15,6 +15,8 @@ use crate::transparency::store::size;
 
 /// Events whose data is loaded at once.
 const LOADED_MAX: u64 = 128;
+/// Positions that one look goes past at most where it leaves out some.
+const REACH: u64 = 8_192;
 /// Of an event on the wire, beside its data, its subject and its kind.
 const FRAME_BYTES: usize = 256;
 
@@ -79,8 +81,11 @@ pub(crate) fn read(
         return Ok(nothing);
     }
     let every = query.types.is_empty();
-    let looks = if every { query.limit.min(EXAMINED_MAX) } else { EXAMINED_MAX };
-    let found = spans(conn, tenant, &(from..size), looks)?;
+    let (looks, reach) = match every {
+        true => (query.limit, query.limit as u64),
+        false => (EXAMINED_MAX, REACH),
+    };
+    let found = spans(conn, tenant, &(from..size.min(from + reach)), looks)?;
     let expired = |span: &Span| query.since.is_some_and(|since| span.create_time < since);
     if found.first().is_some_and(expired) {
         return Ok(Batch { is_expired: true, ..nothing });

@@ -48,13 +48,16 @@ fn spans_query(
     positions: &Range<u64>,
     limit: usize,
 ) -> Statement<impl QueryFragment<Pg> + use<>> {
+    // The first begins before the range or with it; the others begin within. Apart, because the
+    // database then knows how few they are.
     const SELECT: &str = "\
+        , found AS ((SELECT * FROM changes WHERE tenant_id = $1 AND position <= $2 \
+            ORDER BY position DESC LIMIT 1) \
+        UNION ALL (SELECT * FROM changes WHERE tenant_id = $1 AND position > $2 \
+            AND position < $3 ORDER BY position LIMIT $4)) \
         SELECT id, kind, position, create_time, \
             (coalesce(cardinality(ids), 0) + coalesce(cardinality(names), 0))::bigint AS count \
-        FROM changes WHERE tenant_id = $1 AND position < $3 AND position >= coalesce( \
-            (SELECT position FROM changes WHERE tenant_id = $1 AND position <= $2 \
-                ORDER BY position DESC LIMIT 1), 0) \
-        ORDER BY position LIMIT $4";
+        FROM found ORDER BY position";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let binds = (
         tenant.into_sql::<Uuid>(),

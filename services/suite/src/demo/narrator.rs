@@ -12,6 +12,8 @@ const METHOD: Style = AnsiColor::Cyan.on_default();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
+/// Columns of what is told.
+const WIDTH: usize = 94;
 
 /// Why the story ended early.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,18 @@ impl<'a> Narrator<'a> {
         self.chapter += 1;
         let number = self.chapter;
         writeln!(self.out, "{TITLE}{number}. {title}{TITLE:#}")?;
-        writeln!(self.out, "   {about}\n")
+        // Sentences are longer than a terminal is wide.
+        let mut column = 0;
+        for word in about.split(' ') {
+            if column + word.len() > WIDTH {
+                writeln!(self.out)?;
+                column = 0;
+            }
+            let space = if column == 0 { "   " } else { " " };
+            write!(self.out, "{space}{word}")?;
+            column += word.len() + 1;
+        }
+        writeln!(self.out, "\n")
     }
 
     /// A call as it is sent.
@@ -94,6 +107,12 @@ impl<'a> Narrator<'a> {
         rows.extend(refusal.figures.iter().map(|(name, value)| (name.as_str(), value.clone())));
         self.rows(&rows)?;
         writeln!(self.out)
+    }
+
+    /// The answer, where that is a document.
+    pub(super) fn document(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "   {GOOD}OK{GOOD:#}")?;
+        self.text(text)
     }
 
     /// A text of more than one line, as it is.

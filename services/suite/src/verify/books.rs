@@ -115,7 +115,7 @@ impl Books {
         let expected = account.posted.saturating_add(change);
         if posted != expected {
             let what = format!("the balance of {} after {}", entry.account, what());
-            report.find(line, what, minor(expected), minor(posted));
+            report.find(line, what, major(expected, &entry.posted), &entry.posted);
         }
         // One fault is named once.
         (account.places, account.posted) = (entry.entry_seq, posted);
@@ -129,8 +129,15 @@ impl Books {
     }
 }
 
-fn minor(units: i128) -> String {
-    format!("{units} minor units")
+/// An amount with as many decimals as another one of its currency.
+pub(super) fn major(units: i128, like: &str) -> String {
+    let decimals = like.split_once('.').map_or(0, |(_, part)| part.len());
+    let sign = if units < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = decimals + 1);
+    match digits.split_at(digits.len() - decimals) {
+        (whole, "") => format!("{sign}{whole}"),
+        (whole, part) => format!("{sign}{whole}.{part}"),
+    }
 }
 
 /// Minor units of an amount: all amounts of a currency have the same decimals.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::commitment::Commitment;
 use shared::transparency::leaf_hash;
 
-use super::books::units;
+use super::books::{major, units};
 use super::lines::{Lines, parse};
 use super::proof::Way;
 use super::report::{Report, short};
@@ -147,9 +147,13 @@ pub(super) fn verify(
     let head = &header.statement;
     let mut hash = Context::new(&SHA256);
     update(&mut hash, head);
-    let mut sums = Sums { balance: amount(&head.opening, "opening", 1, report), ..Sums::default() };
     let before = report.count;
-    while let Some(line) = lines.read::<LineOf>(report)? {
+    let mut sums = Sums { balance: amount(&head.opening, "opening", 1, report), ..Sums::default() };
+    // Findings about texts, and about the lines as they are spelled.
+    let (mut of_texts, mut of_spelling) = (0, 0);
+    loop {
+        let since = report.count;
+        let Some(line) = lines.read::<LineOf>(report)? else { break };
         let Some(LineOf { line, texts, hash: own }) = line else { continue };
         let spelled = update(&mut hash, &line);
         let found = hex(digest(&SHA256, spelled.as_bytes()).as_ref());
@@ -157,13 +161,18 @@ pub(super) fn verify(
             let what = format!("the hash of line {} of the statement", line.line);
             report.find(lines.number, what, found, own);
         }
+        of_spelling += report.count - since;
         sums.add(head, &line, lines.number, report);
+        let since = report.count;
         sums.texts += open_texts(&line, &texts, lines.number, report);
+        of_texts += report.count - since;
     }
     sums.judge(head, report);
-    report.check("arithmetic", format!("{} lines to {}", sums.lines, head.closing), before);
-    report.check("texts", format!("{} open their commitments", sums.texts), before);
-    let before = report.count;
+    let of = format!("{} lines to {}", sums.lines, head.closing);
+    report.check("arithmetic", of, before + of_texts + of_spelling);
+    let of = format!("{} open their commitments", sums.texts);
+    report.check("texts", of, report.count - of_texts);
+    let before = report.count - of_spelling;
     let hash = hex(hash.finish().as_ref());
     if hash != header.hash {
         report.find(1, "the hash of the statement", &hash, &header.hash);
@@ -229,7 +238,7 @@ impl Sums {
         self.balance = amount(&line.balance, "the balance", number, report);
         if self.balance != expected {
             let what = format!("the balance after line {}", line.line);
-            report.find(number, what, minor(expected), minor(self.balance));
+            report.find(number, what, major(expected, &line.balance), &line.balance);
         }
         let days = head.start_date.as_str()..=head.end_date.as_str();
         if !days.contains(&line.booking_date.as_str()) {
@@ -245,19 +254,14 @@ impl Sums {
             ("the credits", &head.credits, self.credits),
             ("the closing balance", &head.closing, self.balance),
         ] {
-            let said = amount(said, what, 1, report);
-            if said != expected {
-                report.find(1, what, minor(expected), minor(said));
+            if amount(said, what, 1, report) != expected {
+                report.find(1, what, major(expected, said), short(said));
             }
         }
         if head.line_count != self.lines {
             report.find(1, "the number of lines", self.lines, head.line_count);
         }
     }
-}
-
-fn minor(units: i128) -> String {
-    format!("{units} minor units")
 }
 
 /// Judges the texts of a line, and gives how many there are.

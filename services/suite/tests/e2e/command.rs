@@ -32,6 +32,25 @@ fn the_demo_brings_up_a_suite_of_its_own_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_month_is_booked_closed_stated_and_proven() {
+    let folder = folder();
+    let (output, out, error) = output(strongroom(folder.path()).args(["demo", "month-end"]));
+    assert!(output.status.success(), "{out}\n{error}");
+    for told in [
+        "FAILED_PRECONDITION PERIOD_CLOSED",
+        "late          NEXT_OPEN_PERIOD",
+        "closing  747.50 EUR",
+        "EUR                       1252.50       1252.50",
+        "holds  signature",
+        "line 3: the hash of line 2 of the statement",
+    ] {
+        assert!(out.contains(told), "{told} is not in:\n{out}");
+    }
+    let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn bad_flags_are_one_line_and_64() {
     let folder = folder();
     let incomplete = ["--accounts-database-url", "postgres://nobody@127.0.0.1/nothing"];

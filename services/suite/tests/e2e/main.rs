@@ -14,6 +14,7 @@ mod ledger;
 mod load;
 mod markers;
 mod mistrust;
+mod proofs;
 mod redaction;
 mod restore;
 mod stop;

@@ -30,6 +30,8 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 pub(crate) struct World {
     pub(crate) at: Addresses,
     signer: Signer,
+    /// With which the checkpoints of its logs are verified.
+    pub(crate) log_key: String,
     /// With the key of the accounts service.
     pub(crate) accounts_signer: Signer,
     _suite: Suite,
@@ -60,9 +62,10 @@ async fn boot() -> World {
     let signer = suite.keys.issuer().unwrap();
     let pem = std::fs::read_to_string(state.join("keys/accounts.pem")).unwrap();
     let accounts_signer = Signer::from_pem("accounts", &pem).unwrap();
+    let log_key = std::fs::read_to_string(state.join("keys/log.vkey")).unwrap();
     // Read at the start and not needed any more: nothing is left behind.
     std::fs::remove_dir_all(state.join("keys")).unwrap();
-    World { at: suite.addresses, signer, accounts_signer, _suite: suite }
+    World { at: suite.addresses, signer, log_key, accounts_signer, _suite: suite }
 }
 
 /// Options for a suite that nobody else meets and that leaves nothing behind.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shared::time::Timestamp;
 
-use super::{AccountId, Block, Controls, Effect, LedgerAccount, MismatchId};
+use super::{AccountId, Block, Controls, Effect, LedgerAccount, MismatchId, merge};
 
 /// The source of the auditor's controls.
 pub(crate) const AUDITOR: &str = "auditor";
@@ -120,8 +120,8 @@ impl LedgerAccount {
     /// Has the auditor block the account, or lift its block. Gives whether that changes anything.
     /// One that other sources leave no room is blocked all the same: what is wrong comes first.
     pub(crate) fn set_audit_block(&mut self, blocks: bool, now: Timestamp) -> bool {
-        let old = self.controls.iter().position(|controls| controls.source == AUDITOR);
-        let is_blocked = old.is_some_and(|index| !self.controls[index].blocks.is_empty());
+        let old = self.controls.iter().find(|controls| controls.source == AUDITOR);
+        let is_blocked = old.is_some_and(|old| !old.blocks.is_empty());
         if is_blocked == blocks {
             return false;
         }
@@ -135,18 +135,12 @@ impl LedgerAccount {
         };
         let new = Controls {
             source: AUDITOR.to_owned(),
-            version: old.map_or(0, |index| self.controls[index].version) + 1,
+            version: old.map_or(0, |old| old.version) + 1,
             blocks: if blocks { vec![block()] } else { Vec::new() },
             limits: Vec::new(),
             timeline: None,
         };
-        match old {
-            Some(index) => self.controls[index] = new,
-            None => {
-                self.controls.push(new);
-                self.controls.sort_by(|a, b| a.source.cmp(&b.source));
-            }
-        }
+        merge(&mut self.controls, new);
         self.touch(now.max(self.record_time.next()));
         true
     }

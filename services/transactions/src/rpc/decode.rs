@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 
 use crate::domain::{
-    AccountClass, AccountId, BLOCKS_MAX, Block, Controls, CustomerId, Direction, Effect,
+    AUDITOR, AccountClass, AccountId, BLOCKS_MAX, Block, Controls, CustomerId, Direction, Effect,
     LIMITS_MAX, Limit, NewAccount, Overdraft, Scope, TYPES_MAX, Window, rolling_length,
 };
 
@@ -121,6 +121,9 @@ pub(super) fn controls(
         currencies.extend(currency.map(|currency| (field, currency)));
     }
     let source = field::kebab(wire.source, 32).at("source")?;
+    if source == AUDITOR {
+        return Err(invalid("must be another one: this is the auditor's own")).at("source");
+    }
     let timeline = match wire.timeline.as_str() {
         "" => None,
         text => Some(text.parse().map_err(|_| invalid("must be a UUID")).at("timeline")?),

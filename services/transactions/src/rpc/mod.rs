@@ -439,7 +439,7 @@ impl BooksService for Rpc {
         &self,
         request: Request<wire::VerifyBooksRequest>,
     ) -> Result<Response<verify_books::Progress>, Status> {
-        verify_books::call(self, request).await
+        verify_books::call(self, &request)
     }
 
     async fn list_mismatches(

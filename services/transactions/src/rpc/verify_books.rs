@@ -28,17 +28,17 @@ const ACCOUNTS_MAX: usize = 1_000;
 /// How far it is, again and again.
 pub(crate) type Progress = BoxStream<'static, Result<wire::VerifyBooksResponse, Status>>;
 
-pub(super) async fn call(
+pub(super) fn call(
     rpc: &Rpc,
-    request: Request<wire::VerifyBooksRequest>,
+    request: &Request<wire::VerifyBooksRequest>,
 ) -> Result<Response<Progress>, Status> {
-    let call = Call::of(&request)?;
-    let asked = decode(request.into_inner())?;
+    let call = Call::of(request)?;
+    let asked = decode(request.get_ref())?;
     let (verification, stop) = start(rpc, &call, asked)?;
     Ok(Response::new(watch(verification, stop)))
 }
 
-fn decode(request: wire::VerifyBooksRequest) -> Decoded<Asked> {
+fn decode(request: &wire::VerifyBooksRequest) -> Decoded<Asked> {
     if request.accounts.len() > ACCOUNTS_MAX {
         return Err(invalid(format!("must be at most {ACCOUNTS_MAX}"))).at("accounts");
     }

@@ -173,15 +173,12 @@ fn read(
     tally: Option<Box<Tally>>,
     limit: i64,
 ) -> Result<Read, Error> {
-    let range = match &tally {
-        Some(tally) => {
-            let (account, entry_seq, posted) = (tally.account, tally.last, tally.posted);
-            Range { account, entry_seq, posted, last }
-        }
-        None => {
-            let (account, entry_seq) = (after.unwrap_or(FIRST), i64::MAX);
-            Range { account, entry_seq, posted: Units::ZERO, last }
-        }
+    let range = if let Some(tally) = &tally {
+        let (account, entry_seq, posted) = (tally.account, tally.last, tally.posted);
+        Range { account, entry_seq, posted, last }
+    } else {
+        let (account, entry_seq) = (after.unwrap_or(FIRST), i64::MAX);
+        Range { account, entry_seq, posted: Units::ZERO, last }
     };
     let runs = entries::runs(conn, tenant, range, limit)?;
     let rows = runs.iter().map(|run| run.count).sum();

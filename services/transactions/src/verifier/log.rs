@@ -32,7 +32,7 @@ pub(crate) struct LogPlace {
 pub(super) fn step(
     conn: &mut PgConnection,
     tenant: TenantId,
-    place: LogPlace,
+    place: &LogPlace,
     limit: i64,
 ) -> Result<(Slice, Option<LogPlace>), Error> {
     let from = place.leaves.cast_signed();

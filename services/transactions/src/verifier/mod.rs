@@ -109,7 +109,7 @@ pub(crate) fn step(
             Ok((slice, next))
         }
         Place::Log(place) => {
-            let (slice, next) = log::step(conn, books.tenant, place, limit)?;
+            let (slice, next) = log::step(conn, books.tenant, &place, limit)?;
             Ok((slice, next.map(Place::Log)))
         }
     }

@@ -162,7 +162,7 @@ async fn a_page_is_never_larger_than_a_message_may_be() {
         for block in &mut controls.blocks {
             block.reason_code = "X".repeat(64);
         }
-        for source in ["accounts", "auditor"] {
+        for source in ["accounts", "monitor"] {
             let source = source.to_owned();
             client.control(&account, wire::Controls { source, ..controls.clone() }).await.unwrap();
         }

@@ -180,6 +180,11 @@ async fn bad_requests_are_refused() {
         let (reason, _) = why(client.books.list_mismatches(request).await);
         assert_eq!(reason, Reason::FilterInvalid);
     }
+    // Nobody lifts the auditor's block but by resolving what it is about.
+    let account = client.account(None).await;
+    let controls =
+        wire::Controls { source: "auditor".to_owned(), version: 9, ..Default::default() };
+    assert_eq!(why(client.control(&account, controls).await).0, Reason::FieldInvalid);
     let unknown = format!("mismatches/{}", uuid::Uuid::now_v7());
     for (name, code, reason) in [
         ("mismatches/1", "RESTORED", Reason::FieldInvalid),

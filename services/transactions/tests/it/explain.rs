@@ -140,7 +140,7 @@ async fn controlled(client: &mut Client) -> (String, String) {
     let no_credit =
         wire::Block { effect: Effect::Credit.into(), amount: None, ..block("", None, None) };
     let auditor = wire::Controls {
-        source: "auditor".to_owned(),
+        source: "monitor".to_owned(),
         version: 1,
         blocks: vec![no_credit],
         limits: vec![limit("single", Window::Transaction, Scope::Account)],
@@ -158,7 +158,7 @@ fn used(amount: &'static str, count: i64) -> [(&'static str, &'static str, &'sta
     [
         ("accounts", "daily", amount, count),
         ("accounts", "customer", amount, count),
-        ("auditor", "single", "0.00", 0),
+        ("monitor", "single", "0.00", 0),
     ]
 }
 
@@ -180,7 +180,7 @@ async fn holds_blocks_and_limits_are_those_of_now() {
     assert_eq!(explained.holds[0].expire_time, Some(hours(1)));
     assert_eq!(explained.holds[0].r#type, "HOLD");
     let blocks: Vec<_> = explained.blocks.iter().map(|one| one.source.as_str()).collect();
-    assert_eq!(blocks, ["accounts", "auditor"]);
+    assert_eq!(blocks, ["accounts", "monitor"]);
     assert_eq!(explained.blocks[0].block, Some(block("1.00", None, Some(2))));
     assert_eq!(usages(&explained), used("36.00", 5));
 

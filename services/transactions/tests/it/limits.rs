@@ -42,13 +42,7 @@ fn rolling(id: &str, length: Duration, amount: &str) -> wire::Limit {
 }
 
 fn controls(version: i64, limits: Vec<wire::Limit>) -> wire::Controls {
-    wire::Controls {
-        source: "accounts".to_owned(),
-        version,
-        limits,
-        blocks: vec![],
-        timeline: String::new(),
-    }
+    wire::Controls { source: "accounts".to_owned(), version, limits, ..Default::default() }
 }
 
 async fn limited(client: &mut Client, limits: Vec<wire::Limit>) -> (String, String) {
@@ -373,10 +367,10 @@ async fn replaced_controls_keep_the_counts_of_the_limits_that_stay() {
     assert_figures(&figures, &[("limit", "new"), ("used", "70.00")]);
     // Another source has limits, and counts, of its own.
     let mut other = controls(1, vec![limit("day", Window::Day, "1", 0)]);
-    other.source = "auditor".to_owned();
+    other.source = "monitor".to_owned();
     client.control(&account, other).await.unwrap();
     let (_, figures) = why(client.pay(&account, &house, "1.01").await);
-    assert_figures(&figures, &[("source", "auditor"), ("used", "0.00")]);
+    assert_figures(&figures, &[("source", "monitor"), ("used", "0.00")]);
     client.control(&account, controls(4, vec![])).await.unwrap();
     client.pay(&account, &house, "1").await.unwrap();
 }

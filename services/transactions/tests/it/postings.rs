@@ -116,7 +116,7 @@ async fn controls_forbid_until_their_source_lifts_them() {
 
     // Another source lifting its own lifts nothing, and neither does an older delivery.
     let mut auditor =
-        wire::Controls { source: "auditor".to_owned(), version: 9, ..Default::default() };
+        wire::Controls { source: "monitor".to_owned(), version: 9, ..Default::default() };
     client.control(&account, auditor.clone()).await.unwrap();
     auditor.source = "accounts".to_owned();
     auditor.version = 1;

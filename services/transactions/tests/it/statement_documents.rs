@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use diesel::connection::SimpleConnection as _;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl as _};
 use serde_json::Value;
 use shared::commitment::Commitment;
 use shared::problem::Reason;
@@ -211,4 +214,48 @@ async fn the_proof_leads_to_a_signed_checkpoint() {
     let (index, size) = (first["leaf"]["index"].as_u64().unwrap(), first["tree_size"].as_u64());
     assert_eq!(size, Some(signed.size));
     assert!(check_inclusion(leaf_hash(data), index, signed.size, signed.root, &hashes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redacted_text_leaves_the_documents_and_not_the_hash() {
+    const COUNT: &str = "
+        SELECT (SELECT count(*) FROM statements t WHERE t::text LIKE '%HYPERLINK%')
+            + (SELECT count(*) FROM statement_lines t WHERE t::text LIKE '%HYPERLINK%')
+            + (SELECT count(*) FROM changes t WHERE t::text LIKE '%HYPERLINK%') AS count";
+    let ledger = Ledger::start_in(&noon()).await;
+    let mut client = ledger.client();
+    let statement = hostile(&mut client).await;
+    let before = client.document(&statement.name, Format::Proof).await;
+    let lines = client.lines(&statement.name, 0).await;
+    let redact = wire::RedactTransactionRequest {
+        name: lines[1].entry.as_ref().unwrap().transaction.clone(),
+        reason_code: "ERASURE".to_owned(),
+        ..Default::default()
+    };
+    client.transactions.redact_transaction(redact).await.unwrap();
+    for format in [Format::Csv, Format::Html, Format::Proof] {
+        let document = client.document(&statement.name, format).await;
+        assert!(!document.contains("HYPERLINK"), "{format:?}: {document}");
+    }
+    let after = client.document(&statement.name, Format::Proof).await;
+    assert_eq!(after.lines().count(), before.lines().count());
+    for (before, after) in before.lines().zip(after.lines()).skip(1) {
+        let hashed = |line: &str| between(line, "{\"line\":", ",\"texts\":").to_owned();
+        assert_eq!(hashed(before), hashed(after));
+    }
+    let lines = client.lines(&statement.name, 0).await;
+    assert_eq!(lines[1].entry.as_ref().unwrap().memo, "");
+    let found = tokio::task::block_in_place(|| {
+        let mut owner = ledger.database.owner();
+        let tenant = format!("SET strongroom.tenant = '{}'", ledger.tenant.uuid());
+        owner.batch_execute(&tenant).unwrap();
+        diesel::sql_query(COUNT).get_result::<Count>(&mut owner).unwrap().count
+    });
+    assert_eq!(found, 0);
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
 }

@@ -13,7 +13,7 @@ use strongroom_proto::transactions::v1::ledger_service_client::LedgerServiceClie
 use strongroom_proto::transactions::v1::statement_service_client::StatementServiceClient;
 use uuid::Uuid;
 
-use super::narrator::{DemoError, Narrator};
+use super::narrator::Narrator;
 use crate::client::{Api, Clients};
 use crate::error::Error;
 use crate::options::Addresses;

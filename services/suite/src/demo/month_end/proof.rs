@@ -55,7 +55,7 @@ impl MonthEnd<'_> {
             &[("name", statement.name.clone()), ("format", "CSV".to_owned())],
         )?;
         let csv = self.render(&statement.name, Format::Csv).await?;
-        self.out.text(&csv)?;
+        self.out.document(&csv)?;
         check("the lines of the CSV", csv.lines().count().to_string(), "4")?;
         Ok(statement.name)
     }
@@ -106,7 +106,7 @@ impl MonthEnd<'_> {
             table += &row([&total.currency, "", &debits, &credits, ""]);
             check("the sum of the credits", credits, debits)?;
         }
-        self.out.text(&table)?;
+        self.out.document(&table)?;
         check("the lines of the trial balance", balance.lines.len().to_string(), "3")
     }
 
@@ -121,6 +121,7 @@ impl MonthEnd<'_> {
             &[("name", statement.to_owned()), ("format", "PROOF".to_owned())],
         )?;
         let proof = self.proof(statement).await?;
+        self.out.answer(&[("lines", proof.lines().count().to_string())])?;
         self.out.text("strongroom verify statement.ndjson --key log.vkey")?;
         let report = judge(&proof, trust)?;
         self.report(&report)?;

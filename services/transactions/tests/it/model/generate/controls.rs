@@ -27,7 +27,7 @@ impl Generator {
     pub(super) fn controls(&mut self, reference: &Reference) -> wire::SetLedgerControlsRequest {
         let name = self.rng.pick(&self.own).clone();
         let account = reference.accounts.get(&name).unwrap();
-        let source = ["accounts", "auditor"][self.rng.below(2)];
+        let source = ["accounts", "monitor"][self.rng.below(2)];
         let old = account.controls.get(source).map_or(0, |controls| controls.version);
         let stale = old > 0 && self.rng.percent(15);
         let mut controls = wire::Controls {
