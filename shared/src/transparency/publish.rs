@@ -68,13 +68,28 @@ impl Folder {
         Ok(latest)
     }
 
+    /// The latest timeline of which there are files. Timelines sort by when they began. Blocks.
+    pub(crate) fn latest_timeline(&self) -> Result<Option<Uuid>, PublishError> {
+        let fail = |error| PublishError(self.path.clone(), error);
+        let mut latest = None;
+        for entry in fs::read_dir(&self.path).map_err(fail)? {
+            let named = named(&entry.map_err(fail)?.path());
+            latest = latest.max(named.map(|(_, timeline)| timeline));
+        }
+        Ok(latest)
+    }
+
     /// The tenant whose file in this timeline it is.
     fn tenant(&self, path: &Path) -> Option<TenantId> {
-        let (tenant, rest) = path.file_name()?.to_str()?.split_once('.')?;
-        let expected = format!("{}.{EXTENSION}", self.timeline);
-        let tenant = tenant.parse().ok().map(TenantId::from_uuid);
-        tenant.filter(|_| rest == expected)
+        named(path).filter(|(_, timeline)| *timeline == self.timeline).map(|(tenant, _)| tenant)
     }
+}
+
+/// The tenant and the timeline of a file.
+fn named(path: &Path) -> Option<(TenantId, Uuid)> {
+    let (tenant, rest) = path.file_name()?.to_str()?.split_once('.')?;
+    let timeline = rest.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+    Some((TenantId::from_uuid(tenant.parse().ok()?), timeline.parse().ok()?))
 }
 
 /// The notes of one log in the text of such a file, in their order. What was cut off is none.
@@ -137,7 +152,11 @@ mod tests {
         let text = fs::read_to_string(path).unwrap();
         assert_eq!(read_notes(&text, &origin).len(), 4);
 
-        let other = Folder::open(root.path(), "records", Uuid::now_v7()).unwrap();
+        let later = Uuid::now_v7();
+        let other = Folder::open(root.path(), "records", later).unwrap();
         assert!(other.latest().unwrap().is_empty());
+        assert_eq!(other.latest_timeline().unwrap(), Some(timeline));
+        other.append(tenant, &note(1)).unwrap();
+        assert_eq!(folder.latest_timeline().unwrap(), Some(later));
     }
 }

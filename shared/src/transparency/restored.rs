@@ -49,6 +49,18 @@ pub enum RestoredError {
         /// The timeline in force.
         timeline: Uuid,
     },
+    /// Checkpoints were signed in a later timeline than it knows.
+    #[error(
+        "checkpoints outside the database were signed in timeline {later}, and the database is in \
+         {timeline}, which is earlier: it was restored to a state from before. Where that was done \
+         on purpose, run `restore --confirm` as the owner, which begins a new timeline"
+    )]
+    Earlier {
+        /// The latest that the checkpoints know.
+        later: Uuid,
+        /// The timeline in force.
+        timeline: Uuid,
+    },
     /// The checkpoints cannot be read.
     #[error("checkpoints: {0}")]
     Files(#[from] PublishError),
@@ -60,8 +72,13 @@ pub enum RestoredError {
 /// Compares the log of every tenant with the largest checkpoint in the files of the timeline.
 pub(crate) async fn check(db: &Db, folder: &Folder, timeline: Uuid) -> Result<(), RestoredError> {
     let files = folder.clone();
-    let latest = task::blocking(move || files.latest()).await;
-    for (tenant, checkpoint) in latest.map_err(|panic| DbError::Fault(panic.to_string()))?? {
+    let read =
+        task::blocking(move || Ok::<_, PublishError>((files.latest_timeline()?, files.latest()?)));
+    let (later, latest) = read.await.map_err(|panic| DbError::Fault(panic.to_string()))??;
+    if let Some(later) = later.filter(|later| *later > timeline) {
+        return Err(RestoredError::Earlier { later, timeline });
+    }
+    for (tenant, checkpoint) in latest {
         let signed = checkpoint.size;
         let read = move |conn: &mut diesel::PgConnection| {
             let size = store::size(conn, tenant)?;

@@ -93,7 +93,10 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
             (true, Some(place), Some(size)) => {
                 Ok(Found::Verified(verify::run(place, *size, &progress).await?))
             }
-            _ => measure(&places, &arguments, progress.clone()).await.map(Found::Measured),
+            _ => measure(&places, &arguments, progress.clone())
+                .await
+                .map(Box::new)
+                .map(Found::Measured),
         }
     };
     let found = tokio::select! {
@@ -118,7 +121,7 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
 
 /// What was found out.
 enum Found {
-    Measured(Report),
+    Measured(Box<Report>),
     Verified(verify::Report),
 }
 

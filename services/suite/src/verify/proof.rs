@@ -42,9 +42,8 @@ impl Way<'_> {
         }
         let hash = |text: &String| STANDARD.decode(text).ok()?.try_into().ok();
         let path: Option<Vec<Hash>> = self.hashes.iter().map(hash).collect();
-        let leads = |path: &[Hash]| {
-            check_inclusion(leaf_hash(data), index, opened.size, opened.root, path)
-        };
+        let leads =
+            |path: &[Hash]| check_inclusion(leaf_hash(data), index, opened.size, opened.root, path);
         match path {
             None => report.find(1, "the path", "hashes of 32 bytes in base64", "others"),
             Some(path) if leads(&path) => {}

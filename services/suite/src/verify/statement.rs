@@ -277,9 +277,8 @@ fn open_texts(line: &Line, texts: &Texts, number: u64, report: &mut Report) -> u
         let Some(Opened { text, salt }) = opened else { continue };
         count += 1;
         let committed = committed.as_deref().unwrap_or_default();
-        let commitment = unhex(salt)
-            .zip(unhex(committed))
-            .map(|(salt, value)| Commitment { salt, value });
+        let commitment =
+            unhex(salt).zip(unhex(committed)).map(|(salt, value)| Commitment { salt, value });
         if !commitment.is_some_and(|commitment| commitment.opens(name, text)) {
             let expected = format!("the text that was committed to as {}", short(committed));
             report.find(number, format!("the {what}"), expected, format!("{:?}", short(text)));

@@ -9,6 +9,7 @@ use shared::ids::TenantId;
 use shared::problem::Reason;
 use shared::testing::MockClock;
 use shared::time::{Day, Timestamp};
+use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::Status;
 use wire::get_balance_request::AsOf;
@@ -88,17 +89,16 @@ impl Client {
             .filter(|entry| entry.account == account)
             .fold((0, 0), |sums, entry| (sums.0 + entry.debit, sums.1 + entry.credit));
         let found = self.balance_as_of(account, as_of.clone()).await.unwrap();
-        let units = |money: &Option<_>| cents(&wire_amount(money));
-        let posted = (units(&found.posted_debits), units(&found.posted_credits));
+        let posted = (units(found.posted_debits.as_ref()), units(found.posted_credits.as_ref()));
         assert_eq!(posted, sums, "{as_of:?}");
-        assert_eq!(units(&found.posted).abs(), (sums.0 - sums.1).abs());
+        assert_eq!(units(found.posted.as_ref()).abs(), (sums.0 - sums.1).abs());
         assert_eq!((found.held, found.available, found.version), (None, None, 0));
     }
 
     /// Asserts what an account had at a time: what its last entry left.
     async fn assert_recorded(&mut self, account: &str, time: Timestamp, entries: &[Entry]) {
-        let own = entries.iter().filter(|entry| entry.account == account);
-        let last = own.filter(|entry| entry.recorded <= time).last();
+        let mut own = entries.iter().filter(|entry| entry.account == account);
+        let last = own.rfind(|entry| entry.recorded <= time);
         let as_of = AsOf::RecordTime(time.encode());
         let found = self.balance_as_of(account, as_of).await.unwrap();
         assert_eq!(found.posted_debits, None);
@@ -115,8 +115,8 @@ impl Client {
     }
 }
 
-fn wire_amount(money: &Option<strongroom_proto::common::v1::Money>) -> String {
-    money.as_ref().unwrap().amount.clone()
+fn units(money: Option<&Money>) -> i64 {
+    cents(&money.unwrap().amount)
 }
 
 /// A tenant in a time zone.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::connection::SimpleConnection as _;
 use shared::problem::Reason;
+use strongroom_proto::common::v1::Money;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::Status;
 use wire::Direction;
@@ -83,30 +84,30 @@ impl Client {
     }
 }
 
-fn amount(money: &Option<strongroom_proto::common::v1::Money>) -> i64 {
-    money.as_ref().unwrap().amount.replace('.', "").parse().unwrap()
+fn amount(money: Option<&Money>) -> i64 {
+    money.unwrap().amount.replace('.', "").parse().unwrap()
 }
 
 /// Asserts that a statement is what its lines and the balances of its days say.
 async fn assert_adds_up(client: &mut Client, account: &str, statement: &wire::Statement) {
     let lines = client.lines(&statement.name, 2).await;
     assert_eq!(i64::try_from(lines.len()).unwrap(), statement.line_count);
-    let (mut balance, mut sides) = (amount(&statement.opening), (0, 0));
+    let (mut balance, mut sides) = (amount(statement.opening.as_ref()), (0, 0));
     let mut places = Vec::new();
     for (n, line) in (1..).zip(&lines) {
         let entry = line.entry.as_ref().unwrap();
         match entry.direction() {
-            Direction::Debit => sides.0 += amount(&entry.amount),
-            _ => sides.1 += amount(&entry.amount),
+            Direction::Debit => sides.0 += amount(entry.amount.as_ref()),
+            _ => sides.1 += amount(entry.amount.as_ref()),
         }
-        let change = amount(&entry.amount);
+        let change = amount(entry.amount.as_ref());
         balance += if entry.direction() == Direction::Credit { change } else { -change };
-        assert_eq!((line.line, amount(&line.balance)), (n, balance));
+        assert_eq!((line.line, amount(line.balance.as_ref())), (n, balance));
         places.push((entry.booking_date.clone(), entry.entry_seq));
     }
     assert!(places.is_sorted());
-    assert_eq!(sides, (amount(&statement.debits), amount(&statement.credits)));
-    assert_eq!(balance, amount(&statement.closing));
+    assert_eq!(sides, (amount(statement.debits.as_ref()), amount(statement.credits.as_ref())));
+    assert_eq!(balance, amount(statement.closing.as_ref()));
     let on = client.balance_on(account, &statement.end_date).await;
     assert_eq!(on.posted, statement.closing);
 }
@@ -146,7 +147,7 @@ async fn a_statement_adds_up() {
     );
     assert_eq!((found.line_count, found.version, found.r#final), (5, 1, false));
     assert_eq!((preview.line_count, &preview.closing), (5, &found.closing));
-    assert_eq!(client.list_statements(&shop, 0).await.unwrap(), [found.clone()]);
+    assert_eq!(client.list_statements(&shop, 0).await.unwrap(), std::slice::from_ref(&found));
     let expected =
         wire::Statement { name: found.name.clone(), hash: found.hash.clone(), ..preview };
     assert_eq!((expected, found.hash.len()), (found, 32));
@@ -218,12 +219,12 @@ async fn each_version_is_of_one_moment_while_others_post() {
     let mut client = ledger.client();
     let (house, shop) = client.funded("1").await;
     let today = client.pay(&house, &shop, "1").await.unwrap().booking_date;
-    let stop = tokio_util::sync::CancellationToken::new();
+    let ended = tokio_util::sync::CancellationToken::new();
     let poster = tokio::spawn({
-        let (mut client, stop) = (client.clone(), stop.clone());
+        let (mut client, ended) = (client.clone(), ended.clone());
         let (house, shop) = (house.clone(), shop.clone());
         async move {
-            while !stop.is_cancelled() {
+            while !ended.is_cancelled() {
                 client.pay(&house, &shop, "1").await.unwrap();
             }
         }
@@ -244,7 +245,7 @@ async fn each_version_is_of_one_moment_while_others_post() {
     for maker in makers {
         made.extend(maker.await.unwrap());
     }
-    stop.cancel();
+    ended.cancel();
     poster.await.unwrap();
     made.sort_by_key(|one| one.version);
     assert_eq!(
@@ -253,7 +254,10 @@ async fn each_version_is_of_one_moment_while_others_post() {
     );
     assert!(made.is_sorted_by_key(|one| one.entry_seq));
     for one in made {
-        assert_eq!((one.line_count, amount(&one.closing)), (one.entry_seq, one.entry_seq * 100));
+        assert_eq!(
+            (one.line_count, amount(one.closing.as_ref())),
+            (one.entry_seq, one.entry_seq * 100)
+        );
     }
 }
 

@@ -221,7 +221,8 @@ async fn whatever_is_damaged_is_found() {
         assert_eq!(kinds, expected, "{sql}: {found:?}");
         assert_eq!((last.accounts, last.percent), (3, 100), "{sql}");
         // Everything but the log and the transactions is found by looking at the account alone.
-        let (alone, last) = verify(&mut client, &[books.account.clone()], false).await.unwrap();
+        let (alone, last) =
+            verify(&mut client, std::slice::from_ref(&books.account), false).await.unwrap();
         assert_eq!((last.accounts, last.transactions), (1, 0), "{sql}");
         let of_account: Vec<_> =
             found.into_iter().filter(|f| f.resource == books.account).collect();

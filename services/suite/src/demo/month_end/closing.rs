@@ -96,7 +96,8 @@ impl MonthEnd<'_> {
             AsOf::EffectiveTime(_) => "effective_time",
             AsOf::RecordTime(_) => "record_time",
         };
-        self.out.call(METHOD, &[("account", format!("{account}  (Ada)")), (axis, shown.to_owned())])?;
+        self.out
+            .call(METHOD, &[("account", format!("{account}  (Ada)")), (axis, shown.to_owned())])?;
         let request = wire::GetBalanceRequest { account: account.to_owned(), as_of: Some(as_of) };
         let balance = given(METHOD, self.clients.balances.get_balance(request).await)?;
         let posted = money(balance.posted.as_ref());

@@ -63,8 +63,7 @@ impl MonthEnd<'_> {
     /// A document of a statement, whole.
     async fn render(&mut self, name: &str, format: Format) -> Result<String, DemoError> {
         const METHOD: &str = "StatementService.RenderStatement";
-        let request =
-            wire::RenderStatementRequest { name: name.to_owned(), format: format.into() };
+        let request = wire::RenderStatementRequest { name: name.to_owned(), format: format.into() };
         let mut pieces = given(METHOD, self.statements.render_statement(request).await)?;
         let mut document = Vec::new();
         loop {

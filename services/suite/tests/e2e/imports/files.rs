@@ -138,7 +138,10 @@ fn what_the_ledger_refuses_is_told_and_the_rest_is_imported() {
         for _ in 0..2 {
             let (code, out, error) = place.import(&["--transactions", "more.ndjson"]);
             assert_eq!(code, Some(1), "{error}");
-            assert!(error.contains("more.ndjson:2: N-3: ALREADY_EXISTS EXTERNAL_ID_TAKEN"), "{error}");
+            assert!(
+                error.contains("more.ndjson:2: N-3: ALREADY_EXISTS EXTERNAL_ID_TAKEN"),
+                "{error}"
+            );
             assert!(out.contains("refused           1"), "{out}");
         }
         assert_eq!(posted(&place, "ada").await, "18.50");
@@ -149,7 +152,8 @@ fn what_the_ledger_refuses_is_told_and_the_rest_is_imported() {
         assert_eq!(code, Some(65));
         assert!(error.contains("bad.ndjson:1: column") && error.contains("string"), "{error}");
 
-        let clerk = place.world.token(&crate::world::claims(place.tenant, &["transactions.*Accounts.*"]));
+        let clerk =
+            place.world.token(&crate::world::claims(place.tenant, &["transactions.*Accounts.*"]));
         let mut command = place.command(&["--transactions", "more.ndjson"]);
         let output = tokio::task::block_in_place(|| {
             command.env("STRONGROOM_TOKEN", clerk).output().unwrap()

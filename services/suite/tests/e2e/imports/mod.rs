@@ -190,8 +190,10 @@ async fn as_of(clients: &Clients, key: &str, index: usize, by_value: bool) -> St
 
 async fn assert_trial_balance(clients: &Clients, old: &OldLedger, last: usize) {
     let as_of = wire::get_trial_balance_request::AsOf::BookingDate(day(last).to_string());
-    let request =
-        wire::GetTrialBalanceRequest { as_of: Some(as_of), ..wire::GetTrialBalanceRequest::default() };
+    let request = wire::GetTrialBalanceRequest {
+        as_of: Some(as_of),
+        ..wire::GetTrialBalanceRequest::default()
+    };
     let found = clients.balances.clone().get_trial_balance(request).await.unwrap().into_inner();
     let lines = found.lines.into_iter().map(|line| {
         let amounts = [line.debits, line.credits].map(|money| money.unwrap().amount);

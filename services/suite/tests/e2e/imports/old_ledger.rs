@@ -170,7 +170,11 @@ impl OldLedger {
 
     /// What some accounts have on each day, on their normal sides: by booking date, or by value
     /// date.
-    pub(super) fn balances(&self, sample: &[usize], by_value: bool) -> BTreeMap<(usize, usize), String> {
+    pub(super) fn balances(
+        &self,
+        sample: &[usize],
+        by_value: bool,
+    ) -> BTreeMap<(usize, usize), String> {
         let mut changes = vec![BTreeMap::<usize, i64>::new(); self.accounts.len()];
         for transaction in &self.transactions {
             let value = transaction.value.filter(|_| by_value);
