@@ -198,7 +198,8 @@ impl Admin {
             rest: i64,
         }
         let log: Log = sql_query(
-            "SELECT coalesce((SELECT size FROM transactions.logs WHERE tenant_id = $1), 0) AS size, \
+            "SELECT coalesce( \
+                 (SELECT size FROM transactions.logs WHERE tenant_id = $1), 0) AS size, \
              (SELECT count(*) FROM transactions.changes \
               WHERE tenant_id = $1 AND position IS NULL) AS rest",
         )

@@ -70,7 +70,7 @@ pub(crate) async fn run(
             };
             caller.call(options, &own, registry, &progress, tell).await
         }
-        Story::MonthEnd => month_end(own, registry, &progress).await,
+        Story::MonthEnd => Box::pin(month_end(own, registry, &progress)).await,
     };
     match told {
         // Who has heard enough is not told of an error.

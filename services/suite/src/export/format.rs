@@ -60,9 +60,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The bytes of hexadecimal digits.
+/// The bytes of hexadecimal digits, in lower case: there is one spelling.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if !text.len().is_multiple_of(2) || !text.bytes().all(is_digit) {
         return None;
     }
     let byte = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use prometheus::Registry;
 use serde::Serialize;
 use strongroom_proto::transparency::v1 as wire;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use wire::transparency_service_client::TransparencyServiceClient;
 
 pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, hex, unhex};
@@ -30,6 +30,9 @@ use crate::refusal::Refusal;
 const PAGE: i32 = 1_000;
 /// The deadline of a call.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a checkpoint is asked for, and the time between.
+const ATTEMPTS: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
@@ -148,9 +151,14 @@ async fn export(
     path: &Path,
     tell: impl Fn(u64, u64),
 ) -> Result<(), ExportError> {
-    let request = asked(wire::GetCheckpointRequest::default());
-    let checkpoint = log.get_checkpoint(request).await;
-    let checkpoint = checkpoint.map_err(refused("a checkpoint"))?.into_inner();
+    let mut attempt = 0;
+    let checkpoint = loop {
+        let request = asked(wire::GetCheckpointRequest::default());
+        match log.get_checkpoint(request).await {
+            Ok(checkpoint) => break checkpoint.into_inner(),
+            Err(status) => wait(&mut attempt, status).await.map_err(refused("a checkpoint"))?,
+        }
+    };
     let size = checkpoint.size.cast_unsigned();
     let draft = draft(path);
     let file = File::create(&draft).map_err(failed(&draft))?;
@@ -188,9 +196,15 @@ pub(crate) async fn proof(
     mut log: TransparencyServiceClient<Api>,
     name: &str,
 ) -> Result<Proof, ExportError> {
-    let leaf = wire::get_inclusion_proof_request::Leaf::Resource(name.to_owned());
-    let request = asked(wire::GetInclusionProofRequest { leaf: Some(leaf), tree_size: None });
-    let proof = log.get_inclusion_proof(request).await.map_err(refused("a proof"))?.into_inner();
+    let mut attempt = 0;
+    let proof = loop {
+        let leaf = wire::get_inclusion_proof_request::Leaf::Resource(name.to_owned());
+        let request = asked(wire::GetInclusionProofRequest { leaf: Some(leaf), tree_size: None });
+        match log.get_inclusion_proof(request).await {
+            Ok(proof) => break proof.into_inner(),
+            Err(status) => wait(&mut attempt, status).await.map_err(refused("a proof"))?,
+        }
+    };
     let checkpoint = proof.checkpoint.map(|checkpoint| checkpoint.note).unwrap_or_default();
     Ok(Proof {
         strongroom: PROOF.to_owned(),
@@ -199,6 +213,16 @@ pub(crate) async fn proof(
         hashes: proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect(),
         checkpoint,
     })
+}
+
+/// What was written just now is in the log, and signed, a moment later.
+async fn wait(attempt: &mut u32, status: Status) -> Result<(), Status> {
+    *attempt += 1;
+    if status.code() != Code::NotFound || *attempt > ATTEMPTS {
+        return Err(status);
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 fn leaf_line(leaf: &wire::Leaf) -> LeafLine {

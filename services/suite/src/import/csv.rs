@@ -77,9 +77,9 @@ impl Table {
             self.is_broken = true;
             return Err(Fault::new(1, &format!("{name:?}"), sentence));
         }
-        if let Some(missing) = known.iter().find(|name| !header.iter().any(|other| other == **name))
-            && !is_optional(missing)
-        {
+        let is_missing =
+            |name: &&&str| !is_optional(name) && !header.iter().any(|column| column == **name);
+        if let Some(missing) = known.iter().find(is_missing) {
             self.is_broken = true;
             return Err(Fault::new(1, missing, "is missing in the header"));
         }

@@ -6,6 +6,7 @@ mod error;
 mod fault;
 mod help;
 mod known;
+mod ledger;
 mod meter;
 mod ndjson;
 mod register;

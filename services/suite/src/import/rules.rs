@@ -247,16 +247,15 @@ impl Rules {
         if text.is_empty() {
             return Ok(None);
         }
-        let sentence = "must be a time as RFC 3339 has it, or a day as YYYY-MM-DD";
-        let time = match Day::parse(text) {
-            Ok(day) => day.start_in(&self.zone),
-            Err(_) => {
-                let time: jiff::Timestamp = text.parse().map_err(|_| invalid(sentence))?;
-                if time.subsec_nanosecond() % 1_000 != 0 {
-                    return Err(invalid("must not be finer than a microsecond"));
-                }
-                Timestamp::from_micros(time.as_microsecond())
+        let time = if let Ok(day) = Day::parse(text) {
+            day.start_in(&self.zone)
+        } else {
+            let sentence = "must be a time as RFC 3339 has it, or a day as YYYY-MM-DD";
+            let time: jiff::Timestamp = text.parse().map_err(|_| invalid(sentence))?;
+            if time.subsec_nanosecond() % 1_000 != 0 {
+                return Err(invalid("must not be finer than a microsecond"));
             }
+            Timestamp::from_micros(time.as_microsecond())
         };
         if time > self.now {
             return Err(invalid("must not be in the future"));

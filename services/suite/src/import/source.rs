@@ -1,5 +1,6 @@
 //! The files that are imported: read a row at a time, and hashed on the way.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use super::error::ImportError;
 use super::fault::Fault;
 use super::ndjson::Lines;
 use super::row::{AccountRow, TransactionRow};
+use crate::export::hex;
 
 /// Bytes of a row at most. A quote that is never closed must not read the file into memory.
 pub(super) const ROW_MAX: usize = 4 * 1024 * 1024;
@@ -31,7 +33,7 @@ enum Format {
 impl Source {
     /// The format is that of the extension.
     pub(super) fn of(path: &Path) -> Result<Self, ImportError> {
-        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        let extension = path.extension().map(OsStr::to_ascii_lowercase);
         let format = match extension.as_ref().and_then(|extension| extension.to_str()) {
             Some("csv") => Format::Csv,
             Some("ndjson" | "jsonl") => Format::Ndjson,
@@ -140,8 +142,7 @@ impl Metered {
 
     /// The hash of what has been read, in hexadecimal digits: of the whole file behind its last row.
     pub(super) fn sha256(&self) -> String {
-        let digest = self.digest.clone().finish();
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.digest.clone().finish().as_ref())
     }
 }
 

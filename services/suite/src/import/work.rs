@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use shared::clock::Clock;
-use shared::money::{Currencies, Currency, Units};
+use shared::money::{Currency, Units};
 use strongroom_proto::outcomes::v1::outcome_service_client::OutcomeServiceClient;
 use strongroom_proto::transactions::v1 as wire;
 use wire::currency_service_client::CurrencyServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
+use wire::statement_service_client::StatementServiceClient;
 
 use super::Arguments;
 use super::check::{Check, Checked};
 use super::error::ImportError;
 use super::fault::Faults;
 use super::known::Known;
+use super::ledger::{closed_through, currencies};
 use super::meter::Meter;
 use super::register::Registrar;
 use super::request;
@@ -26,7 +28,6 @@ use crate::client::{Api, Clients};
 use crate::error::Error;
 use crate::options::Addresses;
 use crate::progress::Progress;
-use crate::refusal::Refusal;
 
 /// Rows refused that are shown.
 const SHOWN: usize = 20;
@@ -54,13 +55,14 @@ pub(super) async fn import(
     let transactions = transactions.as_deref().map(Source::of).transpose()?;
     let api = clients.api(at.transactions)?;
     let currencies = currencies(CurrencyServiceClient::new(api.clone())).await?;
+    let closed = closed_through(StatementServiceClient::new(api.clone())).await?;
     let ledger = LedgerServiceClient::new(api);
     let zone = arguments.time_zone.clone();
     let now = Clock::system().now();
     let priority = if arguments.bulk { wire::Priority::Bulk } else { wire::Priority::Normal };
     let mut import = Import {
         arguments,
-        rules: Rules::new(&arguments.source, currencies, zone, now, None),
+        rules: Rules::new(&arguments.source, currencies, zone, now, closed),
         known: Known::new(ledger.clone()),
         meter: Meter::new(progress.clone()),
         ledger,
@@ -272,24 +274,4 @@ fn print(rows: &[(&str, String)]) -> Result<(), ImportError> {
 fn changed(source: &Source) -> ImportError {
     let message = "changed while it was imported".to_owned();
     ImportError::File { path: source.path.clone(), message }
-}
-
-/// What rows may name: ISO 4217, and what the tenant has registered.
-async fn currencies(mut client: CurrencyServiceClient<Api>) -> Result<Currencies, ImportError> {
-    let mut registered = Vec::new();
-    let mut request = wire::ListCurrenciesRequest { page_size: 1_000, ..Default::default() };
-    loop {
-        let page = client.list_currencies(request.clone()).await.map_err(|status| {
-            let (what, message) = ("to list currencies", Refusal::from(&status).line());
-            ImportError::Refused { what: what.to_owned(), message }
-        })?;
-        let page = page.into_inner();
-        registered.extend(page.currencies.iter().filter_map(|currency| {
-            Currency::new(&currency.code, u8::try_from(currency.decimals).ok()?)
-        }));
-        if page.next_page_token.is_empty() {
-            return Ok(Currencies::with(registered));
-        }
-        request.page_token = page.next_page_token;
-    }
 }

@@ -39,6 +39,7 @@ struct Leaf {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the leaf")]
 struct Entry {
     account: String,
     direction: String,

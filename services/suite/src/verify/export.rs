@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use shared::transparency::{Checkpoint, Hash, Root, leaf_hash};
 
 use super::books::Books;
-use super::lines::{Lines, parse};
+use super::lines::{Lines, Next, parse};
 use super::report::Report;
 use super::seal::{Trust, compare_roots};
 use crate::export::{Header, LeafLine, hex, unhex};
@@ -41,7 +41,12 @@ pub(super) fn verify(
 
     let (mut roots, mut books) = (Roots::default(), Books::default());
     let before = report.count;
-    while let Some(leaf) = lines.read::<LeafLine>(report)? {
+    loop {
+        let leaf = match lines.read::<LeafLine>(report)? {
+            Next::Line(leaf) => Some(leaf),
+            Next::Bad => None,
+            Next::End => break,
+        };
         let line = lines.number;
         let index = line - 2;
         let (data, hash) = match leaf {

@@ -11,6 +11,16 @@ use super::report::{Report, short};
 /// Bytes of a line at most.
 const LINE_MAX: u64 = 16 * 1024 * 1024;
 
+/// A line as a value.
+pub(super) enum Next<T> {
+    /// The line.
+    Line(T),
+    /// There is one, and it is none such.
+    Bad,
+    /// There is none any more.
+    End,
+}
+
 /// The lines of a file.
 pub(super) struct Lines<R> {
     reader: R,
@@ -47,9 +57,9 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn read<T: DeserializeOwned + Serialize>(
         &mut self,
         report: &mut Report,
-    ) -> io::Result<Option<Option<T>>> {
-        let Some(text) = self.next(report)? else { return Ok(None) };
-        Ok(Some(parse(&text, self.number, report)))
+    ) -> io::Result<Next<T>> {
+        let Some(text) = self.next(report)? else { return Ok(Next::End) };
+        Ok(parse(&text, self.number, report).map_or(Next::Bad, Next::Line))
     }
 }
 

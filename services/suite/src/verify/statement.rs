@@ -9,7 +9,7 @@ use shared::commitment::Commitment;
 use shared::transparency::leaf_hash;
 
 use super::books::{major, units};
-use super::lines::{Lines, parse};
+use super::lines::{Lines, Next, parse};
 use super::proof::Way;
 use super::report::{Report, short};
 use super::seal::Trust;
@@ -47,6 +47,7 @@ struct Leaf {
 /// The head of a statement, as it is hashed; with the hash it is the leaf of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the format")]
 struct Statement {
     v: u8,
     kind: String,
@@ -86,6 +87,7 @@ struct LineOf {
 /// A line of a statement, as it is hashed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the format")]
 struct Line {
     line: i64,
     transaction: String,
@@ -153,8 +155,11 @@ pub(super) fn verify(
     let (mut of_texts, mut of_spelling) = (0, 0);
     loop {
         let since = report.count;
-        let Some(line) = lines.read::<LineOf>(report)? else { break };
-        let Some(LineOf { line, texts, hash: own }) = line else { continue };
+        let LineOf { line, texts, hash: own } = match lines.read(report)? {
+            Next::Line(line) => line,
+            Next::Bad => continue,
+            Next::End => break,
+        };
         let spelled = update(&mut hash, &line);
         let found = hex(digest(&SHA256, spelled.as_bytes()).as_ref());
         if let Some(own) = own.filter(|own| *own != found) {

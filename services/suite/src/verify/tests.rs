@@ -145,7 +145,9 @@ impl Log {
 fn path(hashes: &[Hash], index: usize) -> Vec<Hash> {
     let root = |hashes: &[Hash]| {
         let mut root = Root::default();
-        hashes.iter().for_each(|hash| root.push(*hash));
+        for hash in hashes {
+            root.push(*hash);
+        }
         root.finish()
     };
     if hashes.len() <= 1 {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Output;
-use std::time::Duration;
 
 use strongroom_proto::transactions::v1::AccountClass;
 use tokio::task::block_in_place;
@@ -10,9 +9,6 @@ use tokio::task::block_in_place;
 use crate::child::strongroom;
 use crate::wire::{open, send, source, transfer};
 use crate::world::{claims, folder, run, world};
-
-/// How often a checkpoint that covers everything is asked for.
-const ATTEMPTS: usize = 300;
 
 /// Runs the binary in a folder, and gives how it ended and what it said.
 fn command(folder: &Path, token: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -42,14 +38,8 @@ fn what_is_exported_is_proven_without_the_ledger() {
 
         // A proof is there as soon as a checkpoint covers the transaction, and then so is the export.
         let prove = ["prove", &last, "--out", "proof.json", "--ledger", &at];
-        for attempt in 0.. {
-            let (code, _, error) = command(folder, &token, &prove);
-            if code == Some(0) {
-                break;
-            }
-            assert!(attempt < ATTEMPTS && error.contains("RESOURCE_NOT_FOUND"), "{error}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let (code, _, error) = command(folder, &token, &prove);
+        assert_eq!(code, Some(0), "{error}");
         let (code, _, error) =
             command(folder, &token, &["export", "--out", "log.ndjson", "--ledger", &at]);
         assert_eq!(code, Some(0), "{error}");

@@ -102,7 +102,7 @@ pub(crate) async fn control_the_ledger(http: &Http, books: &Books) {
     assert_eq!(registered["glCode"], "2900");
 
     let block = json!({"effect": "EFFECT_DEBIT", "reasonCode": "COURT_ORDER"});
-    let controls = json!({"controls": {"source": "auditor", "version": "1", "blocks": [block]}});
+    let controls = json!({"controls": {"source": "monitor", "version": "1", "blocks": [block]}});
     let target = format!("/v1/ledger/{}:setControls", name(&registered));
     let controlled = http.post(target, controls).ok().await;
     assert_eq!(controlled["controls"][0]["version"], "1");
@@ -113,7 +113,7 @@ pub(crate) async fn control_the_ledger(http: &Http, books: &Books) {
     let refused = http.post("/v1/transactions:transfer", blocked).refused(400, "ACCOUNT_BLOCKED");
     let (status, figures) = refused.await;
     assert_eq!(status["code"], 9);
-    assert_eq!(figures["source"], "auditor");
+    assert_eq!(figures["source"], "monitor");
 }
 
 pub(crate) async fn seal_documents(http: &Http, books: &Books) {

@@ -1,10 +1,13 @@
 //! Files that are bad, that change, or that are only partly accepted.
 
 use strongroom_proto::transactions::v1 as wire;
+use strongroom_proto::transparency::v1::transparency_service_client::TransparencyServiceClient;
+use strongroom_proto::transparency::v1::{Leaf, ListLeavesRequest};
 use wire::ledger_service_client::LedgerServiceClient;
+use wire::statement_service_client::StatementServiceClient;
 
 use super::{Place, account_name};
-use crate::world::run;
+use crate::world::{claims, run};
 
 const ACCOUNTS: &str = "\
 id,class,currency,overdraft,opening_balance,opening_date
@@ -35,6 +38,26 @@ async fn posted(place: &Place, key: &str) -> String {
     let request = wire::GetBalanceRequest { account: account_name(key), as_of: None };
     let balance = place.clients().balances.clone().get_balance(request).await.unwrap();
     balance.into_inner().posted.unwrap().amount
+}
+
+/// The log says from where it was brought.
+async fn assert_marked(place: &Place) {
+    let api = place.clients().api(place.world.at.transactions).unwrap();
+    let mut log = TransparencyServiceClient::new(api);
+    for _ in 0..300 {
+        let request = ListLeavesRequest { start_index: 0, page_size: 1_000 };
+        let leaves = log.list_leaves(request).await.unwrap().into_inner().leaves;
+        let is_posting = |leaf: &&Leaf| leaf.data.contains("transaction.posted");
+        let postings: Vec<&Leaf> = leaves.iter().filter(is_posting).collect();
+        // The opening balance and four transactions.
+        if postings.len() == 5 {
+            let mark = "\"import_source\":\"core-2019\"";
+            assert!(postings.iter().all(|leaf| leaf.data.contains(mark)), "{leaves:?}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the log does not have what was imported");
 }
 
 #[test]
@@ -69,6 +92,17 @@ fn one_bad_line_in_the_middle_and_nothing_is_written() {
             assert_eq!((code, out.as_str()), (Some(65), ""), "{to}: {error}");
             assert!(error.contains(told), "{to}: {error}");
         }
+        for (from, to, told) in [
+            ("amount", "amuont", "history.csv:1: \"amuont\" is no column of such a file"),
+            ("amount", "account", "history.csv:1: \"account\" is there twice"),
+            ("direction,", "", "history.csv:1: direction is missing in the header"),
+        ] {
+            let lines = [&[good[0].replacen(from, to, 1)], &good[1..]].concat();
+            place.write("history.csv", &lines.join("\n"));
+            let (code, _, error) = place.import(&BOTH);
+            assert_eq!(code, Some(65), "{to}: {error}");
+            assert!(error.contains(told), "{to}: {error}");
+        }
         assert_eq!(accounts(&place).await, 0);
         assert!(!place.path("history.csv.progress").exists());
         assert!(!place.path("accounts.csv.progress").exists());
@@ -77,6 +111,25 @@ fn one_bad_line_in_the_middle_and_nothing_is_written() {
         let (code, out, _) = place.import(&["--check", BOTH[0], BOTH[1], BOTH[2], BOTH[3]]);
         assert_eq!((code, accounts(&place).await), (Some(0), 0), "{out}");
         assert!(out.contains("transactions      2000"), "{out}");
+    }));
+}
+
+#[test]
+fn what_is_closed_stays_closed() {
+    run(Box::pin(async {
+        let place = Place::new().await;
+        let api = place.clients().api(place.world.at.transactions).unwrap();
+        let name = "periods/2020-01".to_owned();
+        let request = wire::ClosePeriodRequest { name, ..wire::ClosePeriodRequest::default() };
+        StatementServiceClient::new(api).close_period(request).await.unwrap();
+        place.write("accounts.csv", &ACCOUNTS.replace("2019-12-31", "2020-02-01"));
+        place.write("history.csv", &history(1).join("\n"));
+        let (code, _, error) = place.import(&BOTH);
+        assert_eq!((code, accounts(&place).await), (Some(65), 0), "{error}");
+        let told = "history.csv:2: booking_date must be after 2020-01-31: the books are closed";
+        assert!(error.contains(told), "{error}");
+        place.write("history.csv", &history(1).join("\n").replace("2020-01", "2020-02"));
+        assert_eq!(place.import(&BOTH).0, Some(0));
     }));
 }
 
@@ -103,6 +156,8 @@ fn a_file_that_changed_is_not_gone_on_with() {
         assert_eq!(code, Some(0), "{error}");
         assert!(out.contains("there before      3"), "{out}");
         assert_eq!(posted(&place, "ada").await, "16.50");
+
+        assert_marked(&place).await;
 
         // Another ledger has not seen it, whatever the progress says.
         let other = Place { tenant: place.world.tenant().await, ..place };
@@ -152,13 +207,20 @@ fn what_the_ledger_refuses_is_told_and_the_rest_is_imported() {
         assert_eq!(code, Some(65));
         assert!(error.contains("bad.ndjson:1: column") && error.contains("string"), "{error}");
 
-        let clerk =
-            place.world.token(&crate::world::claims(place.tenant, &["transactions.*Accounts.*"]));
-        let mut command = place.command(&["--transactions", "more.ndjson"]);
-        let output = tokio::task::block_in_place(|| {
-            command.env("STRONGROOM_TOKEN", clerk).output().unwrap()
-        });
+        // What is missing for all rows is no refusal of one: nothing is acknowledged.
+        place.write("new.ndjson", &line("N-6", "psp-6"));
+        let permissions = [
+            "transactions.currencies.*",
+            "transactions.periods.list",
+            "transactions.ledgerAccounts.*",
+            "transactions.transactions.create",
+        ];
+        let clerk = place.world.token(&claims(place.tenant, &permissions));
+        let mut command = place.command(&["--transactions", "new.ndjson"]);
+        command.env("STRONGROOM_TOKEN", clerk);
+        let output = tokio::task::block_in_place(|| command.output().unwrap());
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains("PERMISSION_MISSING"), "{error}");
+        assert!(!place.path("new.ndjson.progress").exists());
     }));
 }

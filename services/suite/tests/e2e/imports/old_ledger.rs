@@ -261,7 +261,7 @@ fn accounts(dice: &mut Dice) -> Vec<Account> {
         let mut sum = 0;
         for number in 0..CUSTOMERS {
             // Some owe, and some have nothing.
-            let opening = (dice.below(3) != 0).then(|| 500_000 - dice.amount()).unwrap_or_default();
+            let opening = if dice.below(3) == 0 { 0 } else { 500_000 - dice.amount() };
             sum += opening;
             let (key, class) = (format!("{code}/customer-{number}"), AccountClass::Liability);
             accounts.push(Account { key, currency, class, gl_code: "2000", opening });
