@@ -126,14 +126,24 @@ pub struct Auth {
 #[command(next_help_heading = "Events and log")]
 pub struct Log {
     /// Seconds between rounds in which committed changes become events
-    #[arg(long, env = "STRONGROOM_SEQUENCE_INTERVAL", default_value = "0.1", value_parser = seconds)]
+    #[arg(
+        long,
+        env = "STRONGROOM_SEQUENCE_INTERVAL",
+        default_value = "0.1",
+        value_parser = seconds
+    )]
     pub sequence_interval: Duration,
     /// The private key that signs checkpoints of the log (PKCS #8 PEM, Ed25519); none is signed
     /// where it is absent
     #[arg(long, env = "STRONGROOM_LOG_KEY")]
     pub log_key: Option<PathBuf>,
     /// Seconds between two checkpoints of a tenant's log, where it grows
-    #[arg(long, env = "STRONGROOM_CHECKPOINT_INTERVAL", default_value = "5", value_parser = seconds)]
+    #[arg(
+        long,
+        env = "STRONGROOM_CHECKPOINT_INTERVAL",
+        default_value = "5",
+        value_parser = seconds
+    )]
     pub checkpoint_interval: Duration,
     /// The folder to whose files checkpoints are appended, apart from the database: with it the
     /// service refuses to serve a database that was set back. Without it that is not noticed
@@ -151,7 +161,12 @@ pub struct Log {
     #[arg(long, env = "STRONGROOM_HEARTBEAT", default_value = "10", value_parser = seconds)]
     pub heartbeat: Duration,
     /// Watchers at once; more are RESOURCE_EXHAUSTED
-    #[arg(long, env = "STRONGROOM_WATCHERS_MAX", default_value = "256", value_parser = at_least_one)]
+    #[arg(
+        long,
+        env = "STRONGROOM_WATCHERS_MAX",
+        default_value = "256",
+        value_parser = at_least_one
+    )]
     pub max_watchers: usize,
 }
 

@@ -33,8 +33,8 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Does some work with the ledger that is named; else with the suite that listens on the ports of
-    /// the options; else with the suite of `own`, which runs as long as the work takes.
+    /// Does some work with the ledger that is named; else with the suite that listens on the ports
+    /// of the options; else with the suite of `own`, which runs as long as the work takes.
     pub(crate) async fn call(
         &self,
         options: &Options,

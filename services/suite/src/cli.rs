@@ -46,7 +46,8 @@ enum Command {
     /// Bring accounts, opening balances and history of another ledger into this one
     #[command(after_long_help = import::FILES)]
     Import(import::Arguments),
-    /// Begin a new timeline in a schema that was restored to an earlier state, with the suite stopped
+    /// Begin a new timeline in a schema that was restored to an earlier state, with the suite
+    /// stopped
     Restore(restore::Arguments),
     /// Write the log of a tenant to a file, which can be verified without a server
     Export(export::ExportArguments),
@@ -54,7 +55,8 @@ enum Command {
     Prove(export::ProveArguments),
     /// Verify exports, proofs and statements without a server and a database
     ///
-    /// Whatever byte of them has changed, it is noticed and its line is named; the exit code is 1 then.
+    /// Whatever byte of them has changed, it is noticed and its line is named; the exit code is 1
+    /// then.
     Verify(verify::Arguments),
     /// Measure a service, against pgbench on the same Postgres
     Bench(bench::Arguments),

@@ -63,7 +63,7 @@ pub(crate) struct Batch {
     pub(crate) is_expired: bool,
 }
 
-/// Reads events. It looks at a bounded number of changes, so it may find none though there are more.
+/// Reads events. It reads a bounded number of changes, so it may find none where there are more.
 pub(crate) fn read(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -1,5 +1,5 @@
-//! The files that are written, and verified offline. Each line has one spelling: without spaces, the
-//! fields in this order.
+//! The files that are written, and verified offline. Each line has one spelling: without spaces,
+//! the fields in this order.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! `strongroom export` and `strongroom prove`: the log of a tenant, or one leaf of it, as files that
-//! `strongroom verify` proves without a server.
+//! `strongroom export` and `strongroom prove`: the log of a tenant, or one leaf of it, as files
+//! that `strongroom verify` proves without a server.
 
 mod format;
 

@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
     /// The history
     #[arg(long, value_name = "FILE")]
     transactions: Option<PathBuf>,
-    /// The name of the other ledger, such as "core-2019". It is on every transaction, and with the ids
-    /// of the rows it makes sure that nothing is imported twice
+    /// The name of the other ledger, such as "core-2019". It is on every transaction, and with the
+    /// ids of the rows it makes sure that nothing is imported twice
     #[arg(long, value_parser = source_name)]
     source: String,
     /// The time zone in which days begin: that of the tenant
@@ -57,8 +57,8 @@ pub(crate) struct Arguments {
     caller: Caller,
 }
 
-/// Imports into the ledger that is named, or into the suite of the state folder, which is brought up
-/// for it where it does not run.
+/// Imports into the ledger that is named, or into the suite of the state folder, which is brought
+/// up for it where it does not run.
 pub(crate) async fn run(
     options: &Options,
     arguments: Arguments,

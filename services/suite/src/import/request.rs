@@ -8,8 +8,8 @@ use wire::Direction::{Credit, Debit};
 use super::check::is_debit_normal;
 use super::rules::{Account, Bound, Posting, Rules};
 
-/// The general ledger code of the accounts against which opening balances are posted, and the type of
-/// these transactions.
+/// The general ledger code of the accounts against which opening balances are posted, and the type
+/// of these transactions.
 pub(super) const OPENING: &str = "OPENING_BALANCE";
 
 /// The name of an account.

@@ -92,8 +92,8 @@ impl Rules {
         Self { source: source.to_owned(), currencies, zone, now, closed_through }
     }
 
-    /// The UUID that a row's own id stands for: itself where it is one, else one that is made of the
-    /// source and the id, always the same.
+    /// The UUID that a row's own id stands for: itself where it is one, else one that is made of
+    /// the source and the id, always the same.
     pub(super) fn uuid(&self, collection: &str, id: &str) -> Uuid {
         let bare = id.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
         let made = || {

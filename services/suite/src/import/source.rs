@@ -140,7 +140,8 @@ impl Metered {
         self.row = 0;
     }
 
-    /// The hash of what has been read, in hexadecimal digits: of the whole file behind its last row.
+    /// The hash of what has been read, in hexadecimal digits: of the whole file behind its last
+    /// row.
     pub(super) fn sha256(&self) -> String {
         hex(self.digest.clone().finish().as_ref())
     }

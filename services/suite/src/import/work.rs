@@ -128,7 +128,7 @@ impl Import<'_> {
             (true, 0) => {}
             (true, done) => self.meter.tell(&format!("{path}: {done} were imported before")),
             (false, _) => self.meter.tell(&format!(
-                "{path}: this ledger is not the one that it was imported into before; beginning anew"
+                "{path}: this ledger is not the one that it was imported into; beginning anew"
             )),
         }
         Ok(resume)

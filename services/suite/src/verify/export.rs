@@ -88,8 +88,8 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// Judges the root over all leaves. Where the data has changed, the hashes beside it tell that these
-/// have not, and the other way round.
+/// Judges the root over all leaves. Where the data has changed, the hashes beside it tell that
+/// these have not, and the other way round.
 fn root(checkpoint: &Checkpoint, roots: &Roots, line: u64, report: &mut Report) {
     let found = roots.of_data.size();
     if found != checkpoint.size {

@@ -16,7 +16,8 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// The verifier key (C2SP signed-note), and notes that were kept elsewhere, one after the other.
+    /// The verifier key (C2SP signed-note), and notes that were kept elsewhere, one after the
+    /// other.
     pub fn new(key: &str, kept: Option<String>) -> Self {
         Self { key: key.trim().to_owned(), kept }
     }

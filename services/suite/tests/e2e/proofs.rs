@@ -36,7 +36,8 @@ fn what_is_exported_is_proven_without_the_ledger() {
         }
         std::fs::write(folder.join("log.vkey"), &world.log_key).unwrap();
 
-        // A proof is there as soon as a checkpoint covers the transaction, and then so is the export.
+        // A proof is there as soon as a checkpoint covers the transaction, and then so is the
+        // export.
         let prove = ["prove", &last, "--out", "proof.json", "--ledger", &at];
         let (code, _, error) = command(folder, &token, &prove);
         assert_eq!(code, Some(0), "{error}");

@@ -1,5 +1,5 @@
-//! What the log says of accounts: who they are, what forbids what on them, and that they are closed.
-//! Amounts in controls are in minor units, as they are stored.
+//! What the log says of accounts: who they are, what forbids what on them, and that they are
+//! closed. Amounts in controls are in minor units, as they are stored.
 
 use serde::Serialize;
 use shared::ids::TenantId;
@@ -16,7 +16,7 @@ pub(crate) const CLOSED: &str = "ledgerAccount.closed";
 const VERSION: u8 = 1;
 
 #[derive(Serialize)]
-struct Account<'a> {
+struct AccountLine<'a> {
     v: u8,
     kind: &'a str,
     tenant: String,
@@ -46,7 +46,7 @@ pub(crate) fn account_leaf(
     source: Option<&str>,
 ) -> String {
     let is_asked = |controls: &&Controls| source.is_none_or(|source| source == controls.source);
-    let leaf = Account {
+    let leaf = AccountLine {
         v: VERSION,
         kind,
         tenant: tenant.name(),

@@ -12,8 +12,9 @@ pub(super) struct Booked {
 }
 
 impl Books {
-    /// The day on which it is booked. One that names none is booked on its day, or on the first that
-    /// is open: another replica, whose clock is ahead, may have closed the month that just ended.
+    /// The day on which it is booked. One that names none is booked on its day, or on the first
+    /// that is open: another replica, whose clock is ahead, may have closed the month that just
+    /// ended.
     pub(super) fn book(
         &self,
         draft: &NewTransaction,

@@ -197,8 +197,8 @@ struct Held<'a> {
     commitments: Option<Committed>,
 }
 
-/// The leaf of something that happened to a hold; of its making with the commitments to all that was
-/// written then.
+/// The leaf of something that happened to a hold; of its making with the commitments to all that
+/// was written then.
 pub(crate) fn held_leaf(
     tenant: TenantId,
     hold: &Hold,

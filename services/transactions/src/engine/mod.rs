@@ -172,7 +172,9 @@ impl Worker for Engine {
         let deadline = Deadline::after(self.timeout);
         let answers = self.post(&jobs, deadline);
         let tenants: BTreeSet<TenantId> = jobs.iter().map(|job| job.tenant.id).collect();
-        tenants.into_iter().for_each(|tenant| self.nudge.tenant(tenant));
+        for tenant in tenants {
+            self.nudge.tenant(tenant);
+        }
         answers
     }
 }

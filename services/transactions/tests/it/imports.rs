@@ -47,8 +47,8 @@ fn but(
     changed
 }
 
-fn sourced(source: &str) -> Option<wire::Import> {
-    Some(wire::Import { source: source.to_owned() })
+fn sourced(source: &str) -> wire::Import {
+    wire::Import { source: source.to_owned() }
 }
 
 async fn post(
@@ -130,9 +130,9 @@ async fn an_import_says_from_where_and_when_and_nothing_of_the_future() {
         (but(&good, |t| t.booking_date = "2027-03-28".to_owned()), "transaction.booking_date"),
         (but(&good, |t| t.booking_date = "2027-02-29".to_owned()), "transaction.booking_date"),
         (but(&good, |t| t.effective_time = Some(tomorrow)), "transaction.effective_time"),
-        (but(&good, |t| t.import = sourced("")), "transaction.import.source"),
-        (but(&good, |t| t.import = sourced("old core")), "transaction.import.source"),
-        (but(&good, |t| t.import = sourced(&too_long)), "transaction.import.source"),
+        (but(&good, |t| t.import = Some(sourced(""))), "transaction.import.source"),
+        (but(&good, |t| t.import = Some(sourced("old core"))), "transaction.import.source"),
+        (but(&good, |t| t.import = Some(sourced(&too_long))), "transaction.import.source"),
     ];
     for (request, path) in &bad {
         let refused = field(post(&mut client, request).await);
@@ -225,7 +225,7 @@ async fn what_was_imported_says_so_and_is_imported_once() {
         t.external_ids = [("CORE".to_owned(), "4711".to_owned())].into();
     });
     let posted = post(&mut client, &request).await.unwrap();
-    assert_eq!(posted.import, sourced("core-2019"));
+    assert_eq!(posted.import, Some(sourced("core-2019")));
     let get = wire::GetTransactionRequest { name: posted.name.clone() };
     let read = client.transactions.get_transaction(get).await.unwrap().into_inner();
     assert_eq!(read, posted);
@@ -235,7 +235,7 @@ async fn what_was_imported_says_so_and_is_imported_once() {
     assert_eq!(again.metadata().get("strongroom-replayed").unwrap(), "true");
     assert_eq!(again.into_inner(), posted);
     let mut other = request.clone();
-    other.transaction.as_mut().unwrap().import = sourced("core-2020");
+    other.transaction.as_mut().unwrap().import = Some(sourced("core-2020"));
     assert_eq!(why(post(&mut client, &other).await).0, Reason::RequestIdReused);
     let mut plain = request;
     plain.transaction.as_mut().unwrap().import = None;

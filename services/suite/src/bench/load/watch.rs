@@ -1,8 +1,10 @@
 //! Somebody who watches what happens, and how long after it happened that is seen.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use shared::clock::Clock;
+use shared::time::Timestamp;
 use strongroom_proto::events::v1 as wire;
 use tokio::time::timeout;
 use tonic::codegen::http::Uri;
@@ -33,16 +35,16 @@ pub(super) async fn watch(
     let watched = client.watch_events(bearer.endless(asked)).await.map_err(failed)?;
     let mut events = watched.into_inner();
     let mut lags = Histogram::new_with_bounds(1, LONGEST, DIGITS).map_err(|e| e.to_string())?;
-    let mut seen = 0;
+    let (clock, mut seen) = (Clock::system(), 0);
     while !window.is_over(Instant::now()) {
         let Ok(message) = timeout(LOOK, events.message()).await else { continue };
         let message = message.map_err(failed)?.ok_or("the watch ended by itself")?;
         let Some(Message::Event(event)) = message.message else { continue };
-        let time = event.time.and_then(|time| SystemTime::try_from(time).ok());
+        let time = event.time.and_then(|time| Timestamp::decode(time).ok());
         let time = time.ok_or("an event has no time")?;
         if window.has(Instant::now()) {
-            let lag = SystemTime::now().duration_since(time).unwrap_or_default();
-            lags.saturating_record(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX).max(1));
+            let lag = clock.now().micros() - time.micros();
+            lags.saturating_record(u64::try_from(lag).unwrap_or(0).max(1));
             seen += 1;
         }
     }

@@ -21,8 +21,8 @@ pub(super) struct Payment<'a> {
 impl MonthEnd<'_> {
     pub(super) async fn book(&mut self) -> Result<Accounts, DemoError> {
         let about = format!(
-            "Four accounts, and what was booked on them in {}. Every booking has three times: the day \
-             it is booked on, the time it takes effect, and when it was recorded.",
+            "Four accounts, and what was booked on them in {}. Every booking has three times: \
+             the day it is booked on, the time it takes effect, and when it was recorded.",
             self.month.name()
         );
         self.out.chapter("The books of a month", &about)?;

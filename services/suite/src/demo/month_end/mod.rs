@@ -19,8 +19,8 @@ use crate::error::Error;
 use crate::options::Addresses;
 use crate::verify::Trust;
 
-/// Plays the month end on books that nobody uses, and prints each call and its answer. An error where
-/// anything is not as told.
+/// Plays the month end on books that nobody uses, and prints each call and its answer. An error
+/// where anything is not as told.
 pub(super) async fn play(
     clients: Clients,
     at: Addresses,

@@ -21,7 +21,7 @@ impl MonthEnd<'_> {
         const METHOD: &str = "StatementService.CreateStatement";
         self.out.chapter(
             "A statement",
-            "An immutable snapshot: opening + credits - debits = closing, with a hash over all of it.",
+            "An immutable snapshot: opening + credits - debits = closing, and a hash over it.",
         )?;
         let (start, end) = (self.month.first.to_string(), self.month.last.to_string());
         let account = format!("{}  (Ada)", accounts.ada);
@@ -79,7 +79,7 @@ impl MonthEnd<'_> {
         const METHOD: &str = "BalanceService.GetTrialBalance";
         self.out.chapter(
             "The trial balance",
-            "All accounts by class and general ledger code. Debits equal credits, or nobody closes.",
+            "All accounts by class and general ledger code. Debits equal credits.",
         )?;
         let last = self.month.last.to_string();
         self.out.call(METHOD, &[("booking_date", last.clone())])?;
@@ -112,8 +112,8 @@ impl MonthEnd<'_> {
     pub(super) async fn prove(&mut self, statement: &str, trust: &Trust) -> Result<(), DemoError> {
         self.out.chapter(
             "The proof",
-            "Whoever has the key of the log verifies the statement without the house: its hash, its \
-             sums, its texts, and that it stands in a log whose checkpoint was signed.",
+            "Whoever has the key of the log verifies the statement without the house: its hash, \
+             its sums, its texts, and that it stands in a log whose checkpoint was signed.",
         )?;
         self.out.call(
             "StatementService.RenderStatement",

@@ -50,7 +50,7 @@ struct Figures {
     is_final: bool,
 }
 
-/// The head of a statement without its lines. All figures are of the snapshot of one statement: what
+/// The head of a statement without its lines. All figures are of the snapshot of one query: what
 /// is posted later has a later place, and so is not in the lines either. Nobody waits for a lock.
 pub(crate) fn head(
     conn: &mut PgConnection,
