@@ -118,6 +118,12 @@ impl Place {
             ("STRONGROOM_TOKEN_ISSUER", ISSUER.to_owned()),
             ("STRONGROOM_TOKEN_JWKS", self.keys.issuer_jwks().to_string_lossy().into_owned()),
             ("STRONGROOM_TOKEN_AUDIENCE", AUDIENCE.to_owned()),
+            // As in production: checkpoints of the log are signed, and kept outside Postgres.
+            ("STRONGROOM_LOG_KEY", self.keys.log().to_string_lossy().into_owned()),
+            (
+                "STRONGROOM_CHECKPOINT_FOLDER",
+                self.folder.path().join("checkpoints").to_string_lossy().into_owned(),
+            ),
         ]
     }
 

@@ -39,6 +39,13 @@ pub(crate) async fn hold_money(http: &Http, books: &Books) {
     let again = http.post(target, json!({"requestId": id()}));
     let (_, figures) = again.refused(400, "REVERSAL_EXCEEDS_ORIGINAL").await;
     assert_eq!(figures["remaining"], "0.00");
+
+    let why = json!({"reasonCode": "ERASURE_REQUEST", "requestId": id()});
+    let redacted = http.post(of_hold("redact"), why).ok().await;
+    assert_eq!((redacted.get("externalIds"), &redacted["name"]), (None, &made["name"]));
+    let why = json!({"reasonCode": "ERASURE_REQUEST"});
+    let redacted = http.post(format!("/v1/{}:redact", name(transaction)), why).ok().await;
+    assert_eq!(redacted["name"], transaction["name"]);
 }
 
 pub(crate) async fn read_the_books(http: &Http, books: &Books) {
