@@ -7,7 +7,7 @@ use std::thread;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
 use shared::task::blocking;
@@ -87,6 +87,15 @@ impl Filled {
     }
 }
 
+/// How the log of filled books comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// The sequencer makes the leaves, so that the books can be verified.
+    Described,
+    /// They are made up, which is quicker.
+    MadeUp,
+}
+
 /// Fills the books of a tenant with so many accounts, as the owner of the schema. Tells how many
 /// transfers are there.
 pub(super) async fn fill(
@@ -94,6 +103,7 @@ pub(super) async fn fill(
     tenant: Uuid,
     accounts: u64,
     filled: Filled,
+    leaves: Leaves,
     told: &dyn Fn(u64),
 ) -> Result<(), BenchError> {
     // Each session needs two accounts.
@@ -103,7 +113,7 @@ pub(super) async fn fill(
     let (done, mut progress) = unbounded_channel();
     let mut sessions = JoinSet::new();
     for part in 0..parts {
-        let session = Session { tenant, part, parts, accounts, filled, chunk };
+        let session = Session { tenant, part, parts, accounts, filled, leaves, chunk };
         let (url, done) = (url.to_owned(), done.clone());
         sessions.spawn(blocking(move || session.fill(&url, &done)));
     }
@@ -127,6 +137,7 @@ struct Session {
     parts: u64,
     accounts: u64,
     filled: Filled,
+    leaves: Leaves,
     chunk: u64,
 }
 
@@ -138,7 +149,7 @@ impl Session {
         let mut before = self.part * self.chunk;
         while before < self.filled.transfers {
             let last = (before + self.chunk).min(self.filled.transfers);
-            sql_query("SELECT pg_temp.fill($1, $2, $3, $4, $5, $6, $7)")
+            sql_query("SELECT pg_temp.fill($1, $2, $3, $4, $5, $6, $7, $8)")
                 .bind::<SqlUuid, _>(self.tenant)
                 .bind::<BigInt, _>(number(self.part))
                 .bind::<BigInt, _>(number(self.parts))
@@ -146,6 +157,7 @@ impl Session {
                 .bind::<BigInt, _>(number(before + 1))
                 .bind::<BigInt, _>(number(last))
                 .bind::<Timestamptz, _>(self.filled.start)
+                .bind::<Bool, _>(self.leaves == Leaves::MadeUp)
                 .execute(&mut conn)?;
             if done.send(last - before).is_err() {
                 // Nobody waits for it any more.

@@ -15,9 +15,10 @@ $$;
 
 -- The transfers `first` to `last` of a tenant, a hundredth of a millisecond apart since `start`, all
 -- on one day. Only every `parts`-th account takes part, from number `part` + 1 on, so that as many
--- sessions can fill at once; the first account does in every 50th transfer of its part.
+-- sessions can fill at once; the first account does in every 50th transfer of its part. With
+-- `hashed` the changes have leaves, which are those of nothing; else the sequencer makes them.
 CREATE FUNCTION pg_temp.fill(tenant uuid, part bigint, parts bigint, accounts bigint, first bigint,
-    last bigint, start timestamptz) RETURNS void LANGUAGE plpgsql SET work_mem = '256MB' AS $$
+    last bigint, start timestamptz, hashed boolean) RETURNS void LANGUAGE plpgsql SET work_mem = '256MB' AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('strongroom.tenant', tenant::text, true);
@@ -73,9 +74,9 @@ BEGIN
     WHERE a.tenant_id = tenant AND a.id = s.account_id;
 
     -- A hundred transfers share a commit, as those of the service do.
-    INSERT INTO changes (tenant_id, id, kind, ids, create_time)
+    INSERT INTO changes (tenant_id, id, kind, ids, create_time, leaves)
     SELECT tenant, (array_agg(id ORDER BY n))[1], 'transaction.posted', array_agg(id ORDER BY n),
-        max(moment)
+        max(moment), CASE WHEN hashed THEN string_agg(sha256(int8send(n)), '' ORDER BY n) END
     FROM moves GROUP BY n / 100;
     -- What lists are asked by: fill.rs makes the same values of the same numbers.
     INSERT INTO labels (tenant_id, transaction_id, record_time, key, value, salt, commitment)

@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use shared::task::blocking;
+use uuid::Uuid;
 
 use super::books::Books;
 use super::case::{Case, Work, grouped};
+use super::child::Service;
 use super::error::BenchError;
-use super::fill;
+use super::fill::{self, Leaves};
 use super::floor::{CLIENTS, Floor, Pace, Pgbench, Run};
 use super::measured::{CaseRounds, FloorRounds, Measured};
 use super::meter::Meter;
@@ -16,6 +18,7 @@ use super::options::{Arguments, Size};
 use super::place::Place;
 use super::sample::Sample;
 use super::sql::Admin;
+use super::verify::await_log;
 
 /// What a measurement takes beside its own time: starts, connections, drains.
 const AROUND: Duration = Duration::from_millis(800);
@@ -146,12 +149,25 @@ impl Bench<'_> {
         let told = |done| self.meter.update(&format!("{} of {all} transfers", grouped(done)));
         let (tenant, books) = &self.books.one;
         let filled = books.first().map(|book| book.filled).unwrap_or_default();
-        let filling = fill::fill(self.place.owner_url(), *tenant, accounts, filled, &told);
+        let leaves = Leaves::MadeUp;
+        let filling = fill::fill(self.place.owner_url(), *tenant, accounts, filled, leaves, &told);
         let planned = Duration::from_secs(transfers / FILL_RATE);
         self.meter.step(planned, filling).await?;
+        self.meter.say("waiting for the log");
+        self.sequence(*tenant).await?;
         self.meter.say("tidying up");
         self.ask(Admin::settle).await?;
         Ok(began.elapsed())
+    }
+
+    /// Has a replica put what was filled into the log: in books that have been in use the sequencer
+    /// has nothing left to do from before.
+    async fn sequence(&self, tenant: Uuid) -> Result<(), BenchError> {
+        let mut variables = self.place.variables();
+        variables.push(("STRONGROOM_SEQUENCE_INTERVAL", "0".to_owned()));
+        let service = Service::start(&variables).await?;
+        await_log(self.place, tenant, &|line| self.meter.update(line)).await?;
+        service.stop().await
     }
 
     /// The number of clients with which a floor is fastest.

@@ -15,7 +15,7 @@ use super::books::{Books, Needs};
 use super::case::grouped;
 use super::child::Service;
 use super::error::BenchError;
-use super::fill;
+use super::fill::{self, Leaves};
 use super::machine::Machine;
 use super::options::Size;
 use super::place::Place;
@@ -64,7 +64,8 @@ pub(super) async fn run(
     let all = grouped(size.fill);
     progress.say(&format!("filling the books with {all} transfers"));
     let began = Instant::now();
-    fill::fill(place.owner_url(), *tenant, size.accounts, filled, &|_| ()).await?;
+    let leaves = Leaves::Described;
+    fill::fill(place.owner_url(), *tenant, size.accounts, filled, leaves, &|_| ()).await?;
     ask(place, Admin::settle).await?;
     let fill_seconds = began.elapsed().as_secs_f64();
     let mut variables = place.variables();
@@ -72,7 +73,7 @@ pub(super) async fn run(
     let service = Service::start(&variables).await?;
     progress.say("waiting for the log");
     let began = Instant::now();
-    await_log(place, *tenant, progress).await?;
+    await_log(place, *tenant, &|line| progress.say(line)).await?;
     let log_seconds = began.elapsed().as_secs_f64();
     progress.say("verifying without the log");
     let without_log = verify(place, &service, *tenant, false).await?;
@@ -93,7 +94,11 @@ async fn ask<T: Send + 'static>(
 }
 
 /// Waits until every change has its place in the log.
-async fn await_log(place: &Place, tenant: Uuid, progress: &Progress) -> Result<(), BenchError> {
+pub(super) async fn await_log(
+    place: &Place,
+    tenant: Uuid,
+    told: &dyn Fn(&str),
+) -> Result<(), BenchError> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
         let (size, rest) = ask(place, move |admin| admin.log(tenant)).await?;
@@ -103,7 +108,7 @@ async fn await_log(place: &Place, tenant: Uuid, progress: &Progress) -> Result<(
         if size > last {
             (last, since) = (size, Instant::now());
             let leaves = grouped(u64::try_from(size).unwrap_or_default());
-            progress.say(&format!("{leaves} leaves in the log"));
+            told(&format!("{leaves} leaves in the log"));
         } else if since.elapsed() > STANDSTILL {
             return Err(BenchError::Service("the log does not grow".to_owned()));
         }
