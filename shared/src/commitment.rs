@@ -3,6 +3,8 @@
 
 use aws_lc_rs::hmac;
 
+use crate::hex::hex;
+
 /// Bytes of a salt.
 const SALT_LENGTH: usize = 16;
 
@@ -25,12 +27,7 @@ impl Commitment {
 
     /// The value in hexadecimal digits.
     pub fn hex(&self) -> String {
-        use std::fmt::Write as _;
-        self.value.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex(&self.value)
     }
 
     /// Whether this is the text.

@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod field;
 pub mod filter;
 pub mod grpc;
+pub mod hex;
 pub mod ids;
 pub mod lane;
 pub mod money;

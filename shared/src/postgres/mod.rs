@@ -31,6 +31,7 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
+use crate::hex::hex;
 pub use cluster::Cluster;
 pub use roles::{ServiceUrls, provision, service_urls};
 
@@ -208,13 +209,4 @@ pub fn random_password() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Random)?;
     Ok(hex(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -50,16 +50,6 @@ pub(crate) struct Proof {
     pub(crate) checkpoint: String,
 }
 
-/// Hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// The bytes of hexadecimal digits, in lower case: there is one spelling.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -17,7 +17,8 @@ use strongroom_proto::transparency::v1 as wire;
 use tonic::{Code, Request, Status};
 use wire::transparency_service_client::TransparencyServiceClient;
 
-pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, hex, unhex};
+pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, unhex};
+pub(crate) use shared::hex::hex;
 
 use crate::caller::Caller;
 use crate::client::{Api, Clients};

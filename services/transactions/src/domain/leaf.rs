@@ -14,8 +14,8 @@ use shared::money::Units;
 use shared::time::Timestamp;
 
 use super::{
-    Commitments, Direction, Hold, HoldEvent, HoldEventType, LinkType, Override, Overrides,
-    PostedEntry, PostedTransaction,
+    Commitments, Hold, HoldEvent, HoldEventType, LinkType, Override, Overrides, PostedEntry,
+    PostedTransaction,
 };
 
 /// The kind of a posting.
@@ -129,10 +129,7 @@ fn entry(posted: &PostedEntry) -> EntryLine<'_> {
     let currency = &entry.amount.currency;
     EntryLine {
         account: entry.account.name(),
-        direction: match entry.direction {
-            Direction::Debit => "DEBIT",
-            Direction::Credit => "CREDIT",
-        },
+        direction: entry.direction.name(),
         amount: entry.amount.units.major(*currency),
         currency: currency.code(),
         posted: posted_after.major(*currency),

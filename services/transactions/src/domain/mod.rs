@@ -49,7 +49,7 @@ pub(crate) use period::{Closings, Late, PeriodState};
 pub(crate) use refusal::{Place, Refusal};
 pub(crate) use statement::{
     DAYS_MAX, LINES_MAX, NewStatement, STATED, Statement, StatementLine, StatementName, Tally,
-    Written, hex, line_hash,
+    Written, line_hash,
 };
 pub(crate) use transaction::{
     BATCH_ENTRIES_MAX, ENTRIES_MAX, Evidence, Force, NewEntry, NewTransaction, Override, Overrides,

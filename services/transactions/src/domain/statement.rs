@@ -9,6 +9,7 @@ use aws_lc_rs::digest;
 use serde::Serialize;
 use shared::commitment::Commitment;
 use shared::field::{Decoded, invalid};
+use shared::hex::hex;
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::problem::Problem;
@@ -294,16 +295,6 @@ fn json(line: &impl Serialize) -> String {
 /// SHA-256 of a line by itself, in hexadecimal digits.
 pub(crate) fn line_hash(line: &str) -> String {
     hex(digest::digest(&digest::SHA256, line.as_bytes()).as_ref())
-}
-
-/// Bytes in hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use shared::changes::{Leaf, Subjects};
 use shared::db::DbError;
+use shared::hex::hex;
 use shared::ids::TenantId;
 use shared::sequence;
 use shared::transparency::{Hash, Root, leaf_hash, read_note};
@@ -243,13 +244,4 @@ fn compare(signed: &[Signed], roots: &BTreeMap<i64, Hash>) -> Vec<Finding> {
 fn says(note: &str, size: i64, root: &Hash) -> bool {
     let said = read_note(note);
     said.is_some_and(|said| said.size == size.cast_unsigned() && said.root == *root)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

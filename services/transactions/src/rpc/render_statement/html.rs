@@ -1,12 +1,13 @@
 //! A statement as a page for people, which needs nothing else: no script, no picture, no font.
 
 use askama::Template;
+use shared::hex::hex;
 use shared::money::Units;
 use shared::problem::Problem;
 use shared::time::Day;
 
 use super::{Document, fault};
-use crate::domain::{Direction, NewStatement, StatementLine, TransactionId, Written, hex};
+use crate::domain::{Direction, NewStatement, StatementLine, TransactionId, Written};
 
 #[derive(Template)]
 #[template(path = "statement.html", block = "head")]

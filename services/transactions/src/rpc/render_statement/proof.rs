@@ -10,12 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use diesel::PgConnection;
 use serde::Serialize;
 use shared::grpc::Call;
+use shared::hex::hex;
 use shared::problem::Problem;
 use shared::transparency::{Inclusion, inclusion};
 
 use super::Document;
 use crate::SERVICE;
-use crate::domain::{Statement, StatementLine, Written, hex, line_hash};
+use crate::domain::{Statement, StatementLine, Written, line_hash};
 use crate::rpc::Rpc;
 
 /// The name and version of the format.
