@@ -99,7 +99,8 @@ fn method_row(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<String
     let reads = reads.and_then(|level| level.as_enum_number()) == Some(1);
     Ok(format!(
         "    Method {{ path: \"/{}/{}\", permission: {}, resource_field: {}, \
-         audit: Audit::{audit}, purpose: {}, own: {}, tenantless: {}, read_only: {reads} }},\n",
+         audit: Audit::{audit}, purpose: {}, own: {}, tenantless: {}, read_only: {reads}, \
+         uploads: {} }},\n",
         method.parent_service().full_name(),
         method.name(),
         text("permission"),
@@ -107,6 +108,7 @@ fn method_row(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<String
         number("purpose") == 2,
         flag("own"),
         flag("tenantless"),
+        method.is_client_streaming(),
     ))
 }
 

@@ -7,7 +7,13 @@
 macro_rules! packages {
     ($($area:ident $package:literal),+ $(,)?) => {$(
         #[doc = concat!("`", $package, "`.")]
-        #[allow(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated")]
+        #[allow(
+            clippy::pedantic,
+            clippy::allow_attributes,
+            clippy::large_enum_variant,
+            missing_docs,
+            reason = "generated"
+        )]
         pub mod $area {
             /// Version 1.
             pub mod v1 {
@@ -62,6 +68,8 @@ pub struct Method {
     pub tenantless: bool,
     /// Whether the call changes nothing.
     pub read_only: bool,
+    /// Whether the caller streams, for as long as that takes.
+    pub uploads: bool,
 }
 
 /// Which calls of a method the access log records.

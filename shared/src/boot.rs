@@ -121,6 +121,8 @@ pub struct Base {
     pub timeline: Uuid,
     /// To be told of every tenant for whom changes were committed.
     pub nudge: Nudge,
+    /// What happened, for those who watch it.
+    pub events: EventRpc,
     /// Cancelled when the service shall end. Background tasks watch it.
     pub shutdown: CancellationToken,
 }
@@ -162,8 +164,9 @@ pub async fn run_service(
         watchers: Arc::new(Semaphore::new(config.log.max_watchers)),
         shutdown: shutdown.clone(),
     };
-    let (nudge, shut) = (sequencer.nudge(), shutdown.clone());
-    let base = Base { db: db.clone(), tenants, clock, timeline, nudge, shutdown: shut };
+    let (nudge, watched, shut) = (sequencer.nudge(), events.clone(), shutdown.clone());
+    let base =
+        Base { db: db.clone(), tenants, clock, timeline, nudge, events: watched, shutdown: shut };
     let routes = rpc::add(build(base).await?, events);
     let stop = shutdown.child_token();
     let sequencer = tokio::spawn(sequencer.run(stop.clone()));

@@ -2,11 +2,12 @@
 //! committed.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid};
 
 use crate::db::statement;
 use crate::ids::TenantId;
 use crate::time::Timestamp;
+use crate::transparency::Hash;
 
 /// Records changes of one kind in the transaction that makes them, in their order. Their `time` is
 /// that of the latest thing that they are about.
@@ -23,6 +24,34 @@ pub fn insert(
     write(conn, tenant, kind, names, None, time)
 }
 
+/// Records changes of one kind whose rows never change, with the hashes of their leaves: the writer
+/// has made them from what it had in memory.
+pub fn insert_hashed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    kind: &str,
+    ids: Vec<uuid::Uuid>,
+    leaves: &[Hash],
+    time: Timestamp,
+) -> QueryResult<()> {
+    const INSERT: &str = "\
+        INSERT INTO changes (tenant_id, id, kind, ids, leaves, create_time) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        id(time).into_sql::<Uuid>(),
+        kind.into_sql::<Text>(),
+        ids.into_sql::<Array<Uuid>>(),
+        leaves.concat().into_sql::<Binary>(),
+        time.into_sql::<Timestamptz>(),
+    );
+    statement(INSERT, binds).execute(conn)?;
+    Ok(())
+}
+
 /// Records one change whose leaf no row could say again: `data` is a JSON object, and the leaf.
 pub fn record(
     conn: &mut PgConnection,
@@ -32,7 +61,22 @@ pub fn record(
     data: &str,
     time: Timestamp,
 ) -> QueryResult<()> {
-    write(conn, tenant, kind, vec![subject.to_owned()], Some(vec![data.to_owned()]), time)
+    record_all(conn, tenant, kind, vec![subject.to_owned()], vec![data.to_owned()], time)
+}
+
+/// Records changes of one kind, each with its leaf, in their order: see `record`.
+pub fn record_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    kind: &str,
+    subjects: Vec<String>,
+    data: Vec<String>,
+    time: Timestamp,
+) -> QueryResult<()> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    write(conn, tenant, kind, subjects, Some(data), time)
 }
 
 fn write(

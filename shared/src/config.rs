@@ -68,6 +68,9 @@ pub struct Server {
     /// Seconds that a call may take at most, whatever the caller says
     #[arg(long, env = "STRONGROOM_DEADLINE_MAX", default_value = "60", value_parser = seconds)]
     pub max_deadline: Duration,
+    /// Seconds that a call may take in which the caller streams
+    #[arg(long, env = "STRONGROOM_UPLOAD_MAX", default_value = "1800", value_parser = seconds)]
+    pub max_upload: Duration,
     /// Calls that run at once; more are RESOURCE_EXHAUSTED
     #[arg(long, env = "STRONGROOM_CALLS_MAX", default_value = "4096", value_parser = at_least_one)]
     pub max_calls: usize,

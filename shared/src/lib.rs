@@ -30,3 +30,7 @@ pub mod time;
 pub mod timeline;
 pub mod token;
 pub mod transparency;
+
+/// The allocator of every binary: what one thread allocates another one frees, all the time.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -55,6 +55,13 @@ impl Timestamp {
         Self(self.0.saturating_add(1))
     }
 
+    /// The time this much later; the last one where there is none.
+    #[must_use]
+    pub fn plus(self, by: std::time::Duration) -> Self {
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(by))
+    }
+
     /// Reads a wire time. Finer than a microsecond is refused, because it could not be given back.
     pub fn decode(wire: prost_types::Timestamp) -> Decoded<Self> {
         let nanos = i64::from(wire.nanos);

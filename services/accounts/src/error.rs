@@ -12,6 +12,14 @@ pub(crate) enum Error {
     /// The id that the caller chose is in use.
     #[error("{0} is in use")]
     IdTaken(String),
+    /// Another resource has the caller's own id.
+    #[error("{holder} has this external id of the kind {kind}")]
+    ExternalIdTaken {
+        /// The kind of the id.
+        kind: String,
+        /// Who has it, by name.
+        holder: String,
+    },
     /// The state does not allow it.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
@@ -52,6 +60,12 @@ impl From<Error> for Problem {
         match error {
             Error::IdTaken(name) => {
                 Self::new(Reason::IdTaken, format!("{name} is in use.")).figure("name", name)
+            }
+            Error::ExternalIdTaken { kind, holder } => {
+                let message = format!("{holder} has this external id of the kind {kind}.");
+                Self::new(Reason::ExternalIdTaken, message)
+                    .figure("kind", kind)
+                    .figure("holder", holder)
             }
             Error::NotAllowed(NotAllowed { what, state, allowed }) => {
                 let would = allowed.join(" or ");

@@ -84,7 +84,8 @@ fn routes(
     let rpc = rpc::Rpc {
         db: base.db,
         clock: base.clock,
-        records: Records::new(peers.records, limit),
+        records,
+        nudge: base.nudge,
         registrar,
         tasks: tasks.clone(),
         message_bytes_max: limit,

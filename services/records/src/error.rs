@@ -7,6 +7,7 @@ use shared::problem::{Problem, Reason};
 use tonic::Status;
 
 use crate::domain::record::RecordId;
+use crate::objects::ObjectError;
 use crate::seal::{KeyError, SealBroken, SealFailed};
 
 /// Why a call failed.
@@ -15,15 +16,28 @@ pub(crate) enum Error {
     /// The id that the caller chose is in use.
     #[error("{0} is in use")]
     IdTaken(RecordId),
+    /// Another change came first: what was made for the state before it is to be made anew.
+    #[error("another change came first")]
+    Overtaken,
     /// A key or a body cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A body in the object store cannot be had.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// Anything that already says what a caller should be told.
     #[error(transparent)]
     Problem(#[from] Problem),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl Error {
+    /// Whether what is stored is not what was sealed.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Key(KeyError::Broken(_)) | Self::Object(ObjectError::Missing))
+    }
 }
 
 impl UnitError for Error {
@@ -65,7 +79,9 @@ impl From<Error> for Problem {
             Error::IdTaken(id) => {
                 Self::new(Reason::IdTaken, format!("{id} is in use.")).figure("name", id)
             }
+            Error::Overtaken => DbError::Contention.into(),
             Error::Key(error) => key_problem(&error),
+            Error::Object(error) => object_problem(&error),
             Error::Problem(problem) => problem,
             Error::Db(error) => error.into(),
         }
@@ -88,6 +104,18 @@ fn key_problem(error: &KeyError) -> Problem {
             tracing::error!(%error, "nothing can be sealed");
             Problem::internal()
         }
+    }
+}
+
+fn object_problem(error: &ObjectError) -> Problem {
+    match error {
+        ObjectError::Away(_) => {
+            tracing::warn!(%error, "an object is not to be had");
+            let message = "The object store is away. Nothing was done.";
+            Problem::new(Reason::StorageUnavailable, message).retry_after(Duration::from_secs(1))
+        }
+        // No reader asks for what was not put, and no writer leaves it at that.
+        ObjectError::Missing | ObjectError::Exists => key_problem(&SealBroken.into()),
     }
 }
 

@@ -43,12 +43,25 @@ impl Caller {
         progress: &Progress,
         work: impl AsyncFnOnce(Clients, Addresses) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.call_at(None, options, own, registry, progress, work).await
+    }
+
+    /// The same, with the records service at an address where one is named.
+    pub(crate) async fn call_at(
+        &self,
+        records: Option<SocketAddr>,
+        options: &Options,
+        own: &Options,
+        registry: Registry,
+        progress: &Progress,
+        work: impl AsyncFnOnce(Clients, Addresses) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let shutdown = boot::on_signal();
         let mut at = Addresses::of(options);
-        if let Some(ledger) = self.ledger {
-            at.transactions = ledger;
-        }
-        if self.ledger.is_some() || is_open(at.transactions).await {
+        at.transactions = self.ledger.unwrap_or(at.transactions);
+        at.records = records.unwrap_or(at.records);
+        let is_named = self.ledger.is_some() || records.is_some();
+        if is_named || is_open(at.transactions).await {
             return tokio::select! {
                 done = work(self.clients(at)?, at) => done,
                 () = shutdown.cancelled() => Err(Error::Interrupted),

@@ -53,7 +53,12 @@ enum Command {
     Export(export::ExportArguments),
     /// Write the proof that something was entered into the log
     Prove(export::ProveArguments),
-    /// Verify exports, proofs and statements without a server and a database
+    /// Write who saw what of a person, each line with its proof
+    Accesses(export::AccessesArguments),
+    /// Write the certificate of an erasure with its proof
+    Erasure(export::ErasureArguments),
+    /// Verify exports, proofs, statements, reports of accesses and erasures without a server and a
+    /// database
     ///
     /// Whatever byte of them has changed, it is noticed and its line is named; the exit code is 1
     /// then.
@@ -116,6 +121,12 @@ async fn command(cli: Cli) -> Result<(), Error> {
         }
         Some(Command::Prove(arguments)) => {
             Box::pin(export::prove(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Accesses(arguments)) => {
+            Box::pin(export::accesses(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Erasure(arguments)) => {
+            Box::pin(export::erasure(&cli.options, arguments, registry)).await
         }
         Some(Command::Import(arguments)) => {
             Box::pin(import::run(&cli.options, arguments, registry)).await

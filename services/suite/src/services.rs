@@ -1,6 +1,7 @@
 //! The services of a suite: their configurations, and the tasks that run them.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clap::{Args, Command};
 use prometheus::Registry;
@@ -10,6 +11,7 @@ use shared::config::{Auth, Common, DatabaseUrl};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::database::{Database, Place};
 use crate::doors::{Door, Doors};
@@ -113,11 +115,21 @@ fn accounts_config(
 
 fn records_config(options: &Options, keys: &Keys, place: &Place) -> Result<records::Config, Error> {
     let kek = keys.kek();
-    let mut config: records::Config =
-        configuration("records", &["--kek-file", &kek.to_string_lossy()])?;
+    let objects = objects(&options.state)?;
+    let arguments = ["--kek-file", &kek.to_string_lossy(), "--object-store", &objects];
+    let mut config: records::Config = configuration("records", &arguments)?;
     config.common = common("records", options, keys, place);
-    config.keys.kek_file = kek;
+    config.keys.kek_file = Some(kek);
     Ok(config)
+}
+
+/// The folder of large bodies, as a URL.
+fn objects(state: &Path) -> Result<String, Error> {
+    let folder = state.join("objects");
+    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+    let folder = folder.canonicalize().map_err(Error::file(&folder))?;
+    let url = Url::from_directory_path(&folder);
+    Ok(url.map_or_else(|()| format!("file://{}", folder.display()), String::from))
 }
 
 fn transactions_config(

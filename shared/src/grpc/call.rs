@@ -18,7 +18,7 @@ tokio::task_local! {
 }
 
 /// Runs a future with its trace id.
-pub(crate) async fn with_trace_id<F: Future>(trace_id: String, future: F) -> F::Output {
+pub async fn with_trace_id<F: Future>(trace_id: String, future: F) -> F::Output {
     TRACE_ID.scope(trace_id, future).await
 }
 

@@ -52,6 +52,7 @@ pub struct Stack {
     calls: Semaphore,
     default_deadline: Duration,
     max_deadline: Duration,
+    max_upload: Duration,
     duration: Histogram<f64>,
     shutdown: CancellationToken,
 }
@@ -70,6 +71,7 @@ impl Stack {
             calls: Semaphore::new(config.max_calls),
             default_deadline: config.default_deadline,
             max_deadline: config.max_deadline,
+            max_upload: config.max_upload,
             duration: global::meter("strongroom")
                 .f64_histogram("rpc.server.call.duration")
                 .with_unit("s")
@@ -188,9 +190,13 @@ pub(super) async fn deadline(
     if asked.is_some_and(|asked| asked < DEADLINE_MIN) {
         return refuse(Problem::new(Reason::Deadline, "The deadline passed."));
     }
-    let timeout = asked.map_or(stack.default_deadline, |asked| {
-        asked.min(stack.max_deadline).saturating_sub(DEADLINE_MARGIN.min(asked / 2))
-    });
+    // What a caller streams takes as long as its network does.
+    let (default, max) = match strongroom_proto::method(request.uri().path()) {
+        Some(method) if method.uploads => (stack.max_upload, stack.max_upload),
+        _ => (stack.default_deadline, stack.max_deadline),
+    };
+    let timeout = asked
+        .map_or(default, |asked| asked.min(max).saturating_sub(DEADLINE_MARGIN.min(asked / 2)));
     let deadline = Deadline::after(timeout);
     request.extensions_mut().insert(deadline);
     match tokio::time::timeout_at(deadline.instant(), next.run(request)).await {

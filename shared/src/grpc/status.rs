@@ -58,9 +58,10 @@ pub fn code(reason: Reason) -> Code {
         R::PermissionMissing | R::PurposeRequired | R::ConsentMissing => Code::PermissionDenied,
         R::TokenMissing | R::TokenInvalid | R::TokenExpired => Code::Unauthenticated,
         R::RateLimited | R::Overloaded | R::MessageTooLarge => Code::ResourceExhausted,
-        R::PeerUnavailable | R::DatabaseUnavailable | R::KeyProviderUnavailable => {
-            Code::Unavailable
-        }
+        R::PeerUnavailable
+        | R::DatabaseUnavailable
+        | R::KeyProviderUnavailable
+        | R::StorageUnavailable => Code::Unavailable,
         R::Deadline => Code::DeadlineExceeded,
         R::BooksMismatch | R::SealBroken => Code::DataLoss,
         R::MethodUnknown => Code::Unimplemented,

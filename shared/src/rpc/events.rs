@@ -1,9 +1,7 @@
 //! `strongroom.events.v1.EventService`, and `ListEvents` of it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use strongroom_proto::events::v1 as wire;
 use tokio::sync::Semaphore;
@@ -11,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::watch::Messages;
 use super::watch_events;
 use crate::boot::Service;
 use crate::clock::Clock;
@@ -30,9 +29,9 @@ use crate::transparency::store::size;
 const TYPES_MAX: usize = 32;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// The events of a service.
+/// The events of a service: listed, and watched in whatever form.
 #[derive(Debug, Clone)]
-pub(crate) struct EventRpc {
+pub struct EventRpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) tenants: Tenants,
@@ -155,8 +154,7 @@ pub(super) fn types(types: Vec<String>) -> Decoded<Vec<String>> {
 
 #[tonic::async_trait]
 impl wire::event_service_server::EventService for EventRpc {
-    type WatchEventsStream =
-        Pin<Box<dyn Stream<Item = Result<wire::WatchEventsResponse, Status>> + Send>>;
+    type WatchEventsStream = Messages<wire::WatchEventsResponse>;
 
     async fn list_events(
         &self,

@@ -5,9 +5,10 @@ mod list_outcomes;
 mod outcomes;
 mod tenants;
 mod transparency;
+mod watch;
 mod watch_events;
 
-pub(crate) use events::EventRpc;
+pub use events::EventRpc;
 pub use outcomes::OutcomeRpc;
 use strongroom_proto::events::v1::event_service_server::EventServiceServer;
 use strongroom_proto::outcomes::v1::outcome_service_server::OutcomeServiceServer;
@@ -16,6 +17,7 @@ use strongroom_proto::transparency::v1::transparency_service_server::Transparenc
 pub use tenants::TenantRpc;
 use tonic::service::Routes;
 pub(crate) use transparency::TransparencyRpc;
+pub use watch::{Feed, Messages, Said};
 
 /// Adds them to a service's own.
 pub(crate) fn add(routes: Routes, events: EventRpc) -> Routes {

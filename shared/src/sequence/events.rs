@@ -22,11 +22,15 @@ const FRAME_BYTES: usize = 256;
 
 /// What happened, and where it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Event {
-    pub(crate) position: u64,
-    pub(crate) kind: String,
-    pub(crate) leaf: Leaf,
-    pub(crate) time: Timestamp,
+pub struct Event {
+    /// Its position in the log, from 0.
+    pub position: u64,
+    /// What happened, such as "transaction.posted".
+    pub kind: String,
+    /// What the log says of it.
+    pub leaf: Leaf,
+    /// When.
+    pub time: Timestamp,
 }
 
 impl Event {

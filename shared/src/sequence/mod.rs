@@ -32,6 +32,7 @@ use crate::task;
 use crate::time::Timestamp;
 use crate::transparency::{Folder, LogKey};
 
+pub use events::Event;
 pub(crate) use heads::Heads;
 pub use leaves::describe;
 pub(crate) use reads::located;

@@ -65,12 +65,22 @@ pub fn origin(service: &str, tenant: TenantId, timeline: Uuid) -> String {
 
 /// Opens a note with a verifier key (C2SP signed-note: `strongroom+{id}+{key}`).
 pub fn open_note(note: &str, verifier_key: &str) -> Result<Opened, NoteError> {
+    parse(open(note, verifier_key)?.text()).ok_or(NoteError::Malformed)
+}
+
+/// Opens a note that is any text, such as a certificate, with a verifier key.
+pub fn open_text(note: &str, verifier_key: &str) -> Result<String, NoteError> {
+    let text = open(note, verifier_key)?.text().to_vec();
+    String::from_utf8(text).map_err(|_| NoteError::Malformed)
+}
+
+fn open(note: &str, verifier_key: &str) -> Result<Note, NoteError> {
     let key = StandardVerifier::new(verifier_key.trim())
         .map_err(|error| NoteError::Key(error.to_string()))?;
     let note = Note::from_bytes(note.as_bytes()).map_err(|_| NoteError::Malformed)?;
     note.verify(&VerifierList::new(vec![Box::new(key)]))
         .map_err(|error| NoteError::Signature(error.to_string()))?;
-    parse(note.text()).ok_or(NoteError::Malformed)
+    Ok(note)
 }
 
 /// What a note says, whoever signed it.
@@ -121,11 +131,20 @@ impl LogKey {
     pub fn sign(&self, checkpoint: &Checkpoint) -> Option<String> {
         let Checkpoint { origin, size, root } = checkpoint;
         let text = tlog_tiles::Checkpoint::new(origin, *size, tlog_tiles::Hash(*root), "").ok()?;
-        let text = text.to_bytes();
+        self.sign_bytes(&text.to_bytes())
+    }
+
+    /// A text as a signed note. It ends with a line break, and its first line says what it is, in a
+    /// way that cannot be taken for the origin of a log.
+    pub fn sign_text(&self, text: &str) -> Option<String> {
+        self.sign_bytes(text.as_bytes())
+    }
+
+    fn sign_bytes(&self, text: &[u8]) -> Option<String> {
         let id = signed_note::key_id(KEY_NAME, &self.public());
-        let signature = self.0.sign(&text).as_ref().to_vec();
+        let signature = self.0.sign(text).as_ref().to_vec();
         let signature = Signature::new(KEY_NAME.to_owned(), id, signature).ok()?;
-        let note = Note::new(&text, &[signature]).ok()?;
+        let note = Note::new(text, &[signature]).ok()?;
         String::from_utf8(note.to_bytes()).ok()
     }
 
@@ -172,5 +191,18 @@ mod tests {
         assert!(matches!(open_note(&note[1..], &verifier_key), Err(NoteError::Signature(_))));
         assert!(matches!(open_note("", &verifier_key), Err(NoteError::Malformed)));
         assert!(matches!(open_note(&note, "strongroom"), Err(NoteError::Key(_))));
+    }
+
+    #[test]
+    fn a_text_is_signed_as_it_is_and_is_no_checkpoint() {
+        let (pem, verifier_key) = generate().unwrap();
+        let key = LogKey::from_pem(&pem).unwrap();
+        let text = "strongroom/records/x/certificate/v1\nsubject y\n";
+        let note = key.sign_text(text).unwrap();
+        assert_eq!(key.sign_text(text).as_ref(), Some(&note));
+        assert_eq!(open_text(&note, &verifier_key).unwrap(), text);
+        assert!(matches!(open_note(&note, &verifier_key), Err(NoteError::Malformed)));
+        assert!(open_text(&note.replacen('y', "z", 1), &verifier_key).is_err());
+        assert_eq!(key.sign_text("no line break"), None);
     }
 }

@@ -6,7 +6,7 @@ use tlog_tiles::tlog;
 pub type Hash = [u8; 32];
 
 /// A tree of more levels than this cannot be.
-const PROOF_MAX: usize = 64;
+pub(super) const PROOF_MAX: usize = 64;
 
 /// The hash of a leaf (RFC 6962 2.1): SHA-256 of a zero byte and the data.
 pub fn leaf_hash(data: &str) -> Hash {

@@ -126,22 +126,48 @@ pub(crate) fn prove_consistency(
     Ok(proof.into_iter().map(|hash| hash.0).collect())
 }
 
+/// The paths from several leaves, as [`prove_inclusion`] gives each: what they have in common is
+/// read once.
+pub(crate) fn prove_inclusions(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    indexes: &[u64],
+    size: u64,
+) -> Result<Vec<Vec<Hash>>, DbError> {
+    let proofs = run(conn, tenant, |reader| {
+        // Each is asked before the first answer counts, so that all is known that they want.
+        let prove = |index: &u64| tlog::prove_record(size, *index, reader);
+        let proofs: Vec<Result<_, Error>> = indexes.iter().map(prove).collect();
+        proofs.into_iter().collect::<Result<Vec<_>, Error>>()
+    })?;
+    let hashes = |proof: Vec<tlog::Hash>| proof.into_iter().map(|hash| hash.0).collect();
+    Ok(proofs.into_iter().map(hashes).collect())
+}
+
 /// The hashes of leaves as they are in the tree.
 pub(crate) fn leaves(
     conn: &mut PgConnection,
     tenant: TenantId,
     range: std::ops::Range<u64>,
 ) -> Result<Vec<Hash>, DbError> {
-    let places = (range.start / WIDTH..range.end.div_ceil(WIDTH)).map(|index| (0, index));
-    let tiles = load(conn, tenant, &places.collect())?;
-    let hash = |index: u64| {
+    leaves_at(conn, tenant, &range.collect::<Vec<_>>())
+}
+
+/// The same of leaves that may be far apart.
+pub(crate) fn leaves_at(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    indexes: &[u64],
+) -> Result<Vec<Hash>, DbError> {
+    let tiles = load(conn, tenant, &indexes.iter().map(|index| (0, index / WIDTH)).collect())?;
+    let hash = |index: &u64| {
         let tile = tiles.get(&(0, index / WIDTH)).ok_or_else(|| damaged(&Error::InvalidTile))?;
         let start = usize::try_from(index % WIDTH).unwrap_or_default() * HASH_BYTES;
         let bytes = tile.get(start..start + HASH_BYTES);
         let hash = bytes.and_then(|bytes| Hash::try_from(bytes).ok());
         hash.ok_or_else(|| damaged(&Error::InvalidTile))
     };
-    range.map(hash).collect()
+    indexes.iter().map(hash).collect()
 }
 
 /// Runs a computation twice: once to learn which hashes it wants, and with them.

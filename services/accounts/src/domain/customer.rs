@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+use shared::filter::Period;
 use shared::ids::{Id, Resource};
 use shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::codes::codes;
+use super::kyc::{Kyc, KycState, KycStep};
 use super::transition::{NotAllowed, State};
 
 /// Names of profiles made from the ids of customers (RFC 9562, version 5).
@@ -36,7 +39,7 @@ codes! {
 codes! {
     /// Where a customer stands.
     CustomerState {
-        /// Its subject or its profile is not there yet.
+        /// Its subject or its profile is not there yet, or it waits for its activation.
         Pending = 1 "PENDING",
         /// Everything that its verification allows.
         Active = 2 "ACTIVE",
@@ -73,14 +76,24 @@ pub(crate) struct Customer {
     pub(crate) kind: CustomerKind,
     /// Where it stands.
     pub(crate) state: CustomerState,
+    /// What is known about who it is.
+    pub(crate) kyc: Kyc,
+    /// The version of its profile that was sealed last; 0 before the first.
+    pub(crate) profile_version: i64,
     /// The caller's own keys and values.
     pub(crate) labels: BTreeMap<String, String>,
+    /// The caller's own ids of it, by kind.
+    pub(crate) external_ids: BTreeMap<String, String>,
     /// Counts its changes, from 1.
     pub(crate) version: i64,
     /// When it was created.
     pub(crate) create_time: Timestamp,
     /// When it last changed.
     pub(crate) update_time: Timestamp,
+    /// When it was closed.
+    pub(crate) close_time: Option<Timestamp>,
+    /// When what people wrote of it was redacted, because its subject is erased.
+    pub(crate) erase_time: Option<Timestamp>,
 }
 
 impl Customer {
@@ -91,8 +104,20 @@ impl Customer {
         labels: BTreeMap<String, String>,
         now: Timestamp,
     ) -> Self {
-        let state = CustomerState::Pending;
-        Self { id, kind, state, labels, version: 1, create_time: now, update_time: now }
+        Self {
+            id,
+            kind,
+            state: CustomerState::Pending,
+            kyc: Kyc::NONE,
+            profile_version: 0,
+            labels,
+            external_ids: BTreeMap::new(),
+            version: 1,
+            create_time: now,
+            update_time: now,
+            close_time: None,
+            erase_time: None,
+        }
     }
 
     /// The id of the record that holds the profile: the same at every attempt.
@@ -100,12 +125,73 @@ impl Customer {
         Uuid::new_v5(&PROFILES, self.id.uuid().as_bytes())
     }
 
-    /// Says that subject and profile are there.
-    pub(crate) fn activate(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
-        self.state = self.state.to(CustomerState::Active)?;
+    /// Counts a change.
+    pub(crate) fn change(&mut self, now: Timestamp) {
         self.version += 1;
         self.update_time = now;
+    }
+
+    /// PENDING to ACTIVE.
+    pub(crate) fn activate(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(CustomerState::Pending, CustomerState::Active, now)
+    }
+
+    /// ACTIVE to SUSPENDED.
+    pub(crate) fn suspend(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(CustomerState::Active, CustomerState::Suspended, now)
+    }
+
+    /// SUSPENDED to ACTIVE.
+    pub(crate) fn reinstate(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(CustomerState::Suspended, CustomerState::Active, now)
+    }
+
+    /// Whatever it was to CLOSED.
+    pub(crate) fn close(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.state = self.state.to(CustomerState::Closed)?;
+        self.close_time = Some(now);
+        self.change(now);
         Ok(())
+    }
+
+    /// Turns from the one state that an act is for to the next, as the table has it.
+    fn turn(
+        &mut self,
+        from: CustomerState,
+        next: CustomerState,
+        now: Timestamp,
+    ) -> Result<(), NotAllowed> {
+        if self.state != from {
+            return Err(self.state.not_allowed(vec![from.name()]));
+        }
+        self.state = self.state.to(next)?;
+        self.change(now);
+        Ok(())
+    }
+
+    /// Takes a step of the verification.
+    pub(crate) fn verify(&mut self, step: KycStep, now: Timestamp) -> Result<(), NotAllowed> {
+        self.allow_change()?;
+        self.kyc = self.kyc.step(step, now)?;
+        self.change(now);
+        Ok(())
+    }
+
+    /// Whether anything of it may change.
+    pub(crate) fn allow_change(&self) -> Result<(), NotAllowed> {
+        let is_open = |state: &&CustomerState| **state != CustomerState::Closed;
+        match self.state {
+            CustomerState::Closed => {
+                let open = CustomerState::ALL.iter().filter(is_open);
+                Err(self.state.not_allowed(open.map(|state| state.name()).collect()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where it stands in a list.
+    pub(crate) fn position(&self) -> CustomerPosition {
+        CustomerPosition { create_time: self.create_time, id: self.id }
     }
 
     /// Whether an account may be opened for it.
@@ -115,6 +201,49 @@ impl Customer {
             state => Err(state.not_allowed(vec![CustomerState::Active.name()])),
         }
     }
+}
+
+/// Which customers a list shows: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CustomerFilter {
+    /// Persons or organisations.
+    pub(crate) kind: Option<CustomerKind>,
+    /// Where they stand.
+    pub(crate) state: Option<CustomerState>,
+    /// Where their verifications stand, by the clock.
+    pub(crate) kyc_state: Option<KycState>,
+    /// Ids of the caller's own, all of which they have.
+    pub(crate) external_ids: BTreeMap<String, String>,
+    /// Labels, all of which they have.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// When they were created.
+    pub(crate) period: Period,
+}
+
+impl CustomerFilter {
+    /// Whether it lets a customer through.
+    pub(crate) fn fits(&self, customer: &Customer, now: Timestamp) -> bool {
+        let has = |wanted: &BTreeMap<String, String>, has: &BTreeMap<String, String>| {
+            wanted.iter().all(|(key, value)| has.get(key) == Some(value))
+        };
+        let Period { from, before } = self.period;
+        self.kind.is_none_or(|kind| customer.kind == kind)
+            && self.state.is_none_or(|state| customer.state == state)
+            && self.kyc_state.is_none_or(|state| customer.kyc.state_at(now) == state)
+            && from.is_none_or(|from| from <= customer.create_time)
+            && before.is_none_or(|before| customer.create_time < before)
+            && has(&self.external_ids, &customer.external_ids)
+            && has(&self.labels, &customer.labels)
+    }
+}
+
+/// A place in the order of lists: the oldest first, and by id where two are of one age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct CustomerPosition {
+    /// When the customer was created.
+    pub(crate) create_time: Timestamp,
+    /// The customer.
+    pub(crate) id: CustomerId,
 }
 
 #[cfg(test)]
@@ -139,20 +268,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_allowed_says_what_would_be() {
-        let refused = customer(Closed).activate(Timestamp::from_micros(2)).unwrap_err();
-        assert_eq!(refused.state, "CLOSED");
-        assert_eq!(refused.allowed, ["PENDING", "SUSPENDED"]);
+    fn each_act_is_for_its_states_and_says_which() {
+        type Act = fn(&mut Customer, Timestamp) -> Result<(), NotAllowed>;
+        let acts: [(Act, &[CustomerState], CustomerState); 4] = [
+            (Customer::activate, &[Pending], Active),
+            (Customer::suspend, &[Active], Suspended),
+            (Customer::reinstate, &[Suspended], Active),
+            (Customer::close, &[Pending, Active, Suspended], Closed),
+        ];
+        for (act, from, next) in acts {
+            for state in CustomerState::ALL {
+                let mut customer = customer(*state);
+                let acted = act(&mut customer, Timestamp::from_micros(2));
+                assert_eq!(acted.is_ok(), from.contains(state), "{state:?} to {next:?}");
+                match acted {
+                    Ok(()) => assert_eq!((customer.state, customer.version), (next, 2)),
+                    Err(refused) => {
+                        let from: Vec<_> = from.iter().map(|state| state.name()).collect();
+                        assert_eq!((refused.state, refused.allowed), (state.name(), from));
+                        assert_eq!((customer.state, customer.version), (*state, 1));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
-    fn a_change_counts() {
-        let mut customer = customer(Pending);
-        customer.activate(Timestamp::from_micros(2)).unwrap();
-        assert_eq!((customer.state, customer.version), (Active, 2));
-        assert!(customer.update_time > customer.create_time);
-        assert!(customer.activate(Timestamp::from_micros(3)).is_err());
-        assert_eq!(customer.version, 2);
+    fn what_is_closed_changes_no_more() {
+        for state in CustomerState::ALL {
+            let step = customer(*state).verify(KycStep::Submit, Timestamp::from_micros(2));
+            assert_eq!(step.is_ok(), *state != Closed, "{state:?}");
+        }
+        let refused = customer(Closed).allow_change().unwrap_err();
+        assert_eq!(refused.allowed, ["PENDING", "ACTIVE", "SUSPENDED"]);
+    }
+
+    #[test]
+    fn a_filter_judges_verifications_by_the_clock() {
+        let end = Timestamp::from_micros(10);
+        let kyc = Kyc { state: KycState::Approved, expire_time: Some(end), ..Kyc::NONE };
+        let customer = Customer { kyc, ..customer(Active) };
+        let of = |state| CustomerFilter { kyc_state: Some(state), ..CustomerFilter::default() };
+        for (now, state) in [(9, KycState::Approved), (10, KycState::Expired)] {
+            for other in KycState::ALL {
+                let fits = of(*other).fits(&customer, Timestamp::from_micros(now));
+                assert_eq!(fits, *other == state, "{other:?} at {now}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ mod account;
 mod codes;
 mod country;
 mod customer;
+mod diagram;
+mod kyc;
 mod profile;
+mod relationship;
 mod transition;
 
 use std::time::Duration;
@@ -15,8 +18,15 @@ use shared::time::Timestamp;
 pub(crate) use account::{Account, AccountClass, AccountFilter, AccountId, AccountState, Holder};
 pub(crate) use account::{NewAccount, Overdraft, Position};
 pub(crate) use country::is_country;
-pub(crate) use customer::{Customer, CustomerId, CustomerKind, CustomerState};
+pub(crate) use customer::{
+    Customer, CustomerFilter, CustomerId, CustomerKind, CustomerPosition, CustomerState,
+};
+pub use diagram::diagrams;
+pub(crate) use kyc::{Evidence, Kyc, KycDecision, KycDecisionId, KycState, KycStep};
 pub(crate) use profile::{Address, Profile, TaxId, Unreadable, is_civil_day, is_email, is_phone};
+pub(crate) use relationship::{
+    Relationship, RelationshipId, RelationshipKind, RelationshipPosition, Span, WHOLE, most_at_once,
+};
 pub(crate) use transition::NotAllowed;
 
 /// The time this much later.

@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Who a customer is. Checked where it comes from a caller; where it comes from the records service
 /// every text may be masked. It serialises as `ProtoJSON` does, so that the sealed document is what
-/// the contract says.
+/// the contract says, but for the keys of tax numbers.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Profile {
@@ -48,13 +49,32 @@ pub(crate) struct Address {
 }
 
 /// A number that a tax authority gave.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct TaxId {
     /// The country of the authority.
     pub(crate) country: String,
     /// The number.
     pub(crate) number: String,
+}
+
+impl TaxId {
+    /// Country and number in one: what it is found by, because authorities of two countries may
+    /// give one number.
+    pub(crate) fn key(&self) -> String {
+        format!("{}{}", self.country, self.number)
+    }
+}
+
+// With the key beside what the contract has.
+impl Serialize for TaxId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("TaxId", 3)?;
+        fields.serialize_field("country", &self.country)?;
+        fields.serialize_field("number", &self.number)?;
+        fields.serialize_field("key", &self.key())?;
+        fields.end()
+    }
 }
 
 /// A sealed profile cannot be read. What stands there is not told.
@@ -160,7 +180,8 @@ mod tests {
             json,
             "{\"fullName\":\"Zoë Änderli\",\"birthDate\":\"1990-02-28\",\
              \"addresses\":[{\"lines\":[\"Bahnhofstrasse 1\"],\"postalCode\":\"8001\",\
-             \"country\":\"CH\"}],\"taxIds\":[{\"country\":\"CH\",\"number\":\"756\"}]}"
+             \"country\":\"CH\"}],\"taxIds\":[{\"country\":\"CH\",\"number\":\"756\",\
+             \"key\":\"CH756\"}]}"
         );
         assert_eq!(Profile::from_json(json.as_bytes()), Ok(profile()));
     }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use diesel::PgConnection;
 use serde::Serialize;
-use shared::db::{DbError, Scope};
-use shared::deadline::Deadline;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
+use shared::ids::TenantId;
 use shared::outcome::{self, Claim};
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::{Begun, RELEASE_TIMEOUT, Rpc, encode, profile};
+use super::{Begun, Rpc, encode, external_ids, profile};
 use crate::domain::{Customer, CustomerId, CustomerKind, CustomerState, Profile};
 use crate::error::Error;
-use crate::store::customers;
+use crate::store::events::{self, Event};
+use crate::store::{customer_external_ids, customers};
 
 const OPERATION: &str = "create-customer";
 
@@ -28,6 +28,8 @@ struct CreateCustomer {
     kind: CustomerKind,
     profile: Profile,
     labels: BTreeMap<String, String>,
+    external_ids: BTreeMap<String, String>,
+    wait: bool,
     #[serde(skip)]
     request_id: String,
     #[serde(skip)]
@@ -41,7 +43,7 @@ pub(super) async fn call(
     let call = Call::of(&request)?;
     let command = decode(request.into_inner())?;
     let created = rpc.finish(handle(rpc.clone(), call, command)).await?;
-    Ok(created.respond(|customer| encode::customer(customer, None)))
+    Ok(created.respond(|customer| encode::customer(customer, None, rpc.clock.now())))
 }
 
 fn decode(request: wire::CreateCustomerRequest) -> Decoded<CreateCustomer> {
@@ -50,11 +52,16 @@ fn decode(request: wire::CreateCustomerRequest) -> Decoded<CreateCustomer> {
         .ok_or_else(|| invalid("must be KIND_PERSON or KIND_ORGANISATION"))
         .at("customer.kind")?;
     let profile = field::required(customer.profile).at("customer.profile")?;
+    let profile = profile::decode(profile).at("customer.profile")?;
+    profile::check_kind(&profile, kind).at("customer.profile")?;
+    let external_ids = external_ids::decode(customer.external_ids);
     Ok(CreateCustomer {
         id: CustomerId::parse_chosen(&request.customer_id).at("customer_id")?,
         kind,
-        profile: profile::decode(profile, kind).at("customer.profile")?,
+        profile,
         labels: field::labels(customer.labels).at("customer.labels")?,
+        external_ids: external_ids.at("customer.external_ids")?,
+        wait: request.wait,
         request_id: field::required_request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
     })
@@ -63,31 +70,34 @@ fn decode(request: wire::CreateCustomerRequest) -> Decoded<CreateCustomer> {
 async fn handle(rpc: Rpc, call: Call, command: CreateCustomer) -> Result<Created<Customer>, Error> {
     let id = command.id.unwrap_or_else(CustomerId::generate);
     let customer = Customer::new(id, command.kind, command.labels.clone(), rpc.clock.now());
+    let customer = Customer { external_ids: command.external_ids.clone(), ..customer };
     if command.validate_only {
-        check(&rpc, &call, id).await?;
+        check(&rpc, &call, customer.clone()).await?;
         return Ok(Created::Now(customer));
     }
     let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
     match begin(&rpc, &call, request.clone(), customer).await? {
         Begun::Finished(customer) => Ok(Created::Before(customer)),
         Begun::Unfinished(customer) => {
-            let completed = complete(&rpc, &call, &request, customer, &command.profile).await;
+            let completed = complete(&rpc, &call, &request, customer, &command).await;
             if completed.is_err() {
-                release(&rpc, request).await;
+                rpc.release(request).await;
             }
             completed.map(Created::Now)
         }
     }
 }
 
-/// Whether the customer could be created: its id is free.
-async fn check(rpc: &Rpc, call: &Call, id: CustomerId) -> Result<(), Error> {
+/// Whether the customer could be created: its ids are free.
+async fn check(rpc: &Rpc, call: &Call, customer: Customer) -> Result<(), Error> {
     let tenant = call.tenant_id()?;
-    let read = move |conn: &mut PgConnection| customers::select(conn, tenant, id);
-    match rpc.db.read("check_customer", call.scope(), read).await? {
-        None => Ok(()),
-        Some(_) => Err(Error::IdTaken(id.name())),
-    }
+    let read = move |conn: &mut PgConnection| {
+        if customers::select(conn, tenant, customer.id)?.is_some() {
+            return Err(Error::IdTaken(customer.id.name()));
+        }
+        customer_external_ids::check(conn, tenant, &customer)
+    };
+    rpc.db.read("check_customer", call.scope(), read).await
 }
 
 /// The first transaction: the claim, and the customer as PENDING.
@@ -105,53 +115,57 @@ async fn begin(
             found.ok_or_else(|| Error::from(id.not_found()))
         };
         match outcome::begin::<Error>(conn, &request, &customer.id.name(), lease)? {
-            Claim::New if customers::insert(conn, tenant, &customer)? => {
+            Claim::New => {
+                insert(conn, tenant, &customer)?;
                 Ok(Begun::Unfinished(customer.clone()))
             }
-            Claim::New => Err(Error::IdTaken(customer.id.name())),
             Claim::Resumed(name) => find(conn, &name).map(Begun::Unfinished),
             Claim::Replayed(name) => find(conn, &name).map(Begun::Finished),
         }
     };
-    rpc.db.write("create_customer", call.scope(), begin).await
+    rpc.write(call, "create_customer", begin).await
 }
 
-/// The steps in records, each as often as it takes, and then the last transaction: ACTIVE, and the
-/// outcome.
+fn insert(conn: &mut PgConnection, tenant: TenantId, customer: &Customer) -> Result<(), Error> {
+    if !customers::insert(conn, tenant, customer)? {
+        return Err(Error::IdTaken(customer.id.name()));
+    }
+    customer_external_ids::insert(conn, tenant, customer)?;
+    let event = Event::of_customer(tenant, "customer.created", customer);
+    Ok(events::record(conn, tenant, &event.with("kind", customer.kind.name()))?)
+}
+
+/// The steps in records, each as often as it takes, and then the last transaction: ACTIVE, unless
+/// it shall wait, and the outcome.
 async fn complete(
     rpc: &Rpc,
     call: &Call,
     request: &outcome::Request,
     customer: Customer,
-    profile: &Profile,
+    command: &CreateCustomer,
 ) -> Result<Customer, Error> {
     rpc.records.create_subject(call, &customer).await?;
-    rpc.records.create_profile(call, &customer, profile).await?;
+    rpc.records.create_profile(call, &customer, &command.profile).await?;
     let (tenant, id, clock) = (call.tenant_id()?, customer.id, rpc.clock.clone());
-    let request = request.clone();
-    let activate = move |conn: &mut PgConnection| {
+    let (request, wait) = (request.clone(), command.wait);
+    let complete = move |conn: &mut PgConnection| {
         let now = clock.now();
         outcome::succeed(conn, tenant, &request.operation, &request.request_id, now)?;
         let customer = customers::lock(conn, tenant, id)?;
         let mut customer = customer.ok_or_else(|| id.not_found())?;
-        if customer.state == CustomerState::Pending {
-            customer.activate(now)?;
-            customers::update_state(conn, tenant, &customer)?;
+        if customer.profile_version > 0 {
+            return Ok(customer);
         }
+        customer.profile_version = 1;
+        if customer.state == CustomerState::Pending && !wait {
+            customer.activate(now)?;
+            let event = Event::of_customer(tenant, "customer.activated", &customer);
+            events::record(conn, tenant, &event)?;
+        } else {
+            customer.change(now);
+        }
+        customers::update(conn, tenant, &customer)?;
         Ok(customer)
     };
-    rpc.db.write("activate_customer", call.scope(), activate).await
-}
-
-/// Gives the request id back, so that a repeat goes on at once. The deadline may have passed, so
-/// this has one of its own.
-async fn release(rpc: &Rpc, request: outcome::Request) {
-    let scope = Scope::tenant(request.tenant, Deadline::after(RELEASE_TIMEOUT));
-    let release = move |conn: &mut PgConnection| {
-        outcome::release(conn, &request)?;
-        Ok::<_, DbError>(())
-    };
-    if let Err(error) = rpc.db.write("release_customer", scope, release).await {
-        tracing::warn!(%error, "a request id stays claimed until its lease ends");
-    }
+    rpc.write(call, "complete_customer", complete).await
 }

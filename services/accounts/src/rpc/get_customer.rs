@@ -1,6 +1,5 @@
 //! `GetCustomer`: ids and states from here, the profile from records.
 
-use diesel::PgConnection;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::principal::{Scope as Grant, missing};
@@ -10,13 +9,13 @@ use strongroom_proto::records::v1::RecordView;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode, own_customer};
-use crate::domain::{Customer, CustomerId, CustomerState, Profile};
+use crate::domain::{Customer, CustomerId, Profile};
 use crate::error::Error;
-use crate::store::customers;
 
 /// What the profile as it is takes beside the permission of the method.
 const FULL: &str = "accounts.customers.getFull";
-const PURPOSE_MAX: usize = 64;
+/// The most characters of a purpose.
+pub(super) const PURPOSE_MAX: usize = 64;
 
 struct GetCustomer {
     id: CustomerId,
@@ -31,7 +30,7 @@ pub(super) async fn call(
     let call = Call::of(&request)?;
     let query = decode(request.into_inner())?;
     let (customer, profile) = handle(rpc, &call, query).await?;
-    Ok(Response::new(encode::customer(customer, profile)))
+    Ok(Response::new(encode::customer(customer, profile, rpc.clock.now())))
 }
 
 fn decode(request: wire::GetCustomerRequest) -> Decoded<GetCustomer> {
@@ -53,13 +52,10 @@ async fn handle(
     query: GetCustomer,
 ) -> Result<(Customer, Option<Profile>), Error> {
     allow(call, &query)?;
-    let (tenant, id) = (call.tenant_id()?, query.id);
-    let read = move |conn: &mut PgConnection| customers::select(conn, tenant, id);
-    let customer = rpc.db.read("get_customer", call.scope(), read).await?;
-    let customer = customer.ok_or_else(|| id.not_found())?;
+    let customer = rpc.customer(call, query.id).await?;
     let profile = match query.profile {
         // A customer that is PENDING may have no profile yet.
-        Some((view, purpose)) if customer.state != CustomerState::Pending => {
+        Some((view, purpose)) if customer.profile_version > 0 => {
             Some(profile(rpc, call, &customer, view, purpose).await?)
         }
         _ => None,
@@ -100,7 +96,7 @@ async fn profile(
     let document = read.map_err(|problem| match problem.reason {
         // Of a purpose, the caller should know which field is wrong.
         Reason::PurposeRequired | Reason::PurposeUnknown => problem.in_field("purpose"),
-        // A customer that was ever active has a profile.
+        // It was sealed before that was written down here.
         Reason::ResourceNotFound => {
             tracing::error!(customer = %customer.id, "the records service has no profile");
             Problem::internal()

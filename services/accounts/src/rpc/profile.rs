@@ -16,11 +16,8 @@ const CITY_MAX: usize = 128;
 const TAX_IDS_MAX: usize = 16;
 const TAX_NUMBER_MAX: usize = 64;
 
-/// Reads the profile of a new customer.
-pub(super) fn decode(wire: wire::Profile, kind: CustomerKind) -> Decoded<Profile> {
-    if kind == CustomerKind::Organisation && !wire.birth_date.is_empty() {
-        return Err(invalid("must be empty for an organisation")).at("birth_date");
-    }
+/// Reads the profile of a customer.
+pub(super) fn decode(wire: wire::Profile) -> Decoded<Profile> {
     Ok(Profile {
         full_name: field::text(wire.full_name, 1, NAME_MAX).at("full_name")?,
         birth_date: optional(wire.birth_date, is_civil_day, "must be a day as YYYY-MM-DD")
@@ -34,6 +31,14 @@ pub(super) fn decode(wire: wire::Profile, kind: CustomerKind) -> Decoded<Profile
     })
 }
 
+/// Whether a customer of this kind may have such a profile.
+pub(super) fn check_kind(profile: &Profile, kind: CustomerKind) -> Decoded<()> {
+    if kind == CustomerKind::Organisation && !profile.birth_date.is_empty() {
+        return Err(invalid("must be empty for an organisation")).at("birth_date");
+    }
+    Ok(())
+}
+
 fn address(wire: wire::Address) -> Decoded<Address> {
     Ok(Address {
         lines: all(wire.lines, "lines", LINES_MAX, |line| field::text(line, 1, LINE_MAX))?,
@@ -43,7 +48,8 @@ fn address(wire: wire::Address) -> Decoded<Address> {
     })
 }
 
-fn tax_id(wire: wire::TaxId) -> Decoded<TaxId> {
+/// Reads a number that a tax authority gave.
+pub(super) fn tax_id(wire: wire::TaxId) -> Decoded<TaxId> {
     Ok(TaxId {
         country: country(wire.country).at("country")?,
         number: field::text(wire.number, 1, TAX_NUMBER_MAX).at("number")?,

@@ -7,13 +7,13 @@ use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
-use super::customer_labels;
 use super::schema::customers;
-use crate::domain::{Customer, CustomerId, CustomerKind, CustomerState};
+use super::{customer_external_ids, customer_labels};
+use crate::domain::{Customer, CustomerId, CustomerKind, CustomerState, Kyc, KycState};
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = customers)]
-struct Row {
+pub(super) struct Row {
     tenant_id: TenantId,
     id: CustomerId,
     kind: i16,
@@ -21,6 +21,13 @@ struct Row {
     version: i64,
     create_time: Timestamp,
     update_time: Timestamp,
+    kyc_state: i16,
+    kyc_level: i16,
+    kyc_expire_time: Option<Timestamp>,
+    kyc_update_time: Option<Timestamp>,
+    profile_version: i64,
+    close_time: Option<Timestamp>,
+    erase_time: Option<Timestamp>,
 }
 
 impl Row {
@@ -33,24 +40,46 @@ impl Row {
             version: customer.version,
             create_time: customer.create_time,
             update_time: customer.update_time,
+            kyc_state: customer.kyc.state.number(),
+            kyc_level: customer.kyc.level,
+            kyc_expire_time: customer.kyc.expire_time,
+            kyc_update_time: customer.kyc.update_time,
+            profile_version: customer.profile_version,
+            close_time: customer.close_time,
+            erase_time: customer.erase_time,
         }
     }
 
-    fn customer(self, labels: BTreeMap<String, String>) -> Result<Customer, DbError> {
+    fn customer(
+        self,
+        labels: BTreeMap<String, String>,
+        external_ids: BTreeMap<String, String>,
+    ) -> Result<Customer, DbError> {
         let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", self.id));
+        let state = KycState::from_number(self.kyc_state).ok_or_else(|| fault("KYC state"))?;
         Ok(Customer {
             id: self.id,
             kind: CustomerKind::from_number(self.kind).ok_or_else(|| fault("kind"))?,
             state: CustomerState::from_number(self.state).ok_or_else(|| fault("state"))?,
+            kyc: Kyc {
+                state,
+                level: self.kyc_level,
+                expire_time: self.kyc_expire_time,
+                update_time: self.kyc_update_time,
+            },
+            profile_version: self.profile_version,
             labels,
+            external_ids,
             version: self.version,
             create_time: self.create_time,
             update_time: self.update_time,
+            close_time: self.close_time,
+            erase_time: self.erase_time,
         })
     }
 }
 
-/// Inserts a customer with its labels; false where the id is in use.
+/// Inserts a customer with its labels, but without its external ids; false where the id is in use.
 pub(crate) fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -63,7 +92,7 @@ pub(crate) fn insert(
     if inserted == 0 {
         return Ok(false);
     }
-    customer_labels::insert(conn, tenant, customer.id, &customer.labels)?;
+    customer_labels::insert(conn, tenant, customer)?;
     Ok(true)
 }
 
@@ -73,9 +102,23 @@ pub(crate) fn select(
     tenant: TenantId,
     id: CustomerId,
 ) -> Result<Option<Customer>, DbError> {
-    let row = customers::table.find((tenant, id)).select(Row::as_select());
-    let row = row.first(conn).optional()?;
-    row.map(|row| complete(conn, tenant, row)).transpose()
+    let rows = customers::table.find((tenant, id)).select(Row::as_select()).load(conn)?;
+    Ok(complete(conn, tenant, rows)?.pop())
+}
+
+/// Reads those of some customers that there are.
+pub(crate) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[CustomerId],
+) -> Result<BTreeMap<CustomerId, Customer>, DbError> {
+    let rows = customers::table
+        .filter(customers::tenant_id.eq(tenant))
+        .filter(customers::id.eq_any(ids))
+        .select(Row::as_select())
+        .load(conn)?;
+    let customers = complete(conn, tenant, rows)?.into_iter();
+    Ok(customers.map(|customer| (customer.id, customer)).collect())
 }
 
 /// Reads a customer to change it.
@@ -85,8 +128,8 @@ pub(crate) fn lock(
     id: CustomerId,
 ) -> Result<Option<Customer>, DbError> {
     let row = customers::table.find((tenant, id)).select(Row::as_select());
-    let row = row.for_no_key_update().first(conn).optional()?;
-    row.map(|row| complete(conn, tenant, row)).transpose()
+    let rows = row.for_no_key_update().load(conn)?;
+    Ok(complete(conn, tenant, rows)?.pop())
 }
 
 /// Reads a customer and keeps it as it is until the end of the transaction.
@@ -96,17 +139,32 @@ pub(crate) fn hold(
     id: CustomerId,
 ) -> Result<Option<Customer>, DbError> {
     let row = customers::table.find((tenant, id)).select(Row::as_select());
-    let row = row.for_share().first(conn).optional()?;
-    row.map(|row| complete(conn, tenant, row)).transpose()
+    let rows = row.for_share().load(conn)?;
+    Ok(complete(conn, tenant, rows)?.pop())
 }
 
-fn complete(conn: &mut PgConnection, tenant: TenantId, row: Row) -> Result<Customer, DbError> {
-    let labels = customer_labels::select(conn, tenant, row.id)?;
-    row.customer(labels)
+/// Adds labels and external ids to rows, in one statement each for all of them.
+pub(super) fn complete(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    rows: Vec<Row>,
+) -> Result<Vec<Customer>, DbError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    let mut labels = customer_labels::select(conn, tenant, &ids)?;
+    let mut external_ids = customer_external_ids::select(conn, tenant, &ids)?;
+    let complete = |row: Row| {
+        let labels = labels.remove(&row.id).unwrap_or_default();
+        let external_ids = external_ids.remove(&row.id).unwrap_or_default();
+        row.customer(labels, external_ids)
+    };
+    rows.into_iter().map(complete).collect()
 }
 
-/// Writes the state of a locked customer back.
-pub(crate) fn update_state(
+/// Writes a locked customer back, without its labels and external ids.
+pub(crate) fn update(
     conn: &mut PgConnection,
     tenant: TenantId,
     customer: &Customer,
@@ -116,6 +174,13 @@ pub(crate) fn update_state(
             customers::state.eq(customer.state.number()),
             customers::version.eq(customer.version),
             customers::update_time.eq(customer.update_time),
+            customers::kyc_state.eq(customer.kyc.state.number()),
+            customers::kyc_level.eq(customer.kyc.level),
+            customers::kyc_expire_time.eq(customer.kyc.expire_time),
+            customers::kyc_update_time.eq(customer.kyc.update_time),
+            customers::profile_version.eq(customer.profile_version),
+            customers::close_time.eq(customer.close_time),
+            customers::erase_time.eq(customer.erase_time),
         ))
         .execute(conn)?;
     Ok(())

@@ -2,7 +2,13 @@
 
 pub(crate) mod account_labels;
 pub(crate) mod accounts;
+pub(crate) mod customer_external_ids;
 pub(crate) mod customer_labels;
+pub(crate) mod customer_lists;
 pub(crate) mod customers;
+pub(crate) mod erasures;
+pub(crate) mod events;
+pub(crate) mod kyc_decisions;
 pub(crate) mod ledger_intents;
+pub(crate) mod relationships;
 pub(crate) mod schema;

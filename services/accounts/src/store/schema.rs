@@ -27,11 +27,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    customer_external_ids (tenant_id, kind, value) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        value -> Text,
+        customer_id -> Uuid,
+    }
+}
+
+diesel::table! {
     customer_labels (tenant_id, customer_id, key) {
         tenant_id -> Uuid,
         customer_id -> Uuid,
         key -> Text,
         value -> Text,
+        create_time -> Timestamptz,
     }
 }
 
@@ -44,6 +54,36 @@ diesel::table! {
         version -> BigInt,
         create_time -> Timestamptz,
         update_time -> Timestamptz,
+        kyc_state -> SmallInt,
+        kyc_level -> SmallInt,
+        kyc_expire_time -> Nullable<Timestamptz>,
+        kyc_update_time -> Nullable<Timestamptz>,
+        profile_version -> BigInt,
+        close_time -> Nullable<Timestamptz>,
+        erase_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    erasure_cursors (tenant_id) {
+        tenant_id -> Uuid,
+        cursor -> Text,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    kyc_decisions (tenant_id, customer_id, id) {
+        tenant_id -> Uuid,
+        customer_id -> Uuid,
+        id -> Uuid,
+        state -> SmallInt,
+        level -> SmallInt,
+        expire_time -> Nullable<Timestamptz>,
+        reviewer -> Text,
+        reason_code -> Text,
+        evidence -> Array<Nullable<Text>>,
+        create_time -> Timestamptz,
     }
 }
 
@@ -59,5 +99,26 @@ diesel::table! {
         due_time -> Nullable<Timestamptz>,
         create_time -> Timestamptz,
         acknowledge_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    relationship_graphs (tenant_id, kind) {
+        tenant_id -> Uuid,
+        kind -> SmallInt,
+    }
+}
+
+diesel::table! {
+    relationships (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        kind -> SmallInt,
+        other_id -> Uuid,
+        share_basis_points -> Nullable<Integer>,
+        start_time -> Timestamptz,
+        end_time -> Nullable<Timestamptz>,
+        create_time -> Timestamptz,
     }
 }

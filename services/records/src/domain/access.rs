@@ -1,33 +1,76 @@
 //! The access log: who did or tried what with whose data, what for, and what became of it.
 
-use shared::problem::{Problem, Reason};
+use shared::commitment::Commitment;
+use shared::ids::{Id, Resource};
+use shared::problem::Reason;
 use shared::time::Timestamp;
-use uuid::Uuid;
 
 use super::purpose::Purpose;
 use super::record::{RecordId, View};
-use super::subject::{SubjectId, SubjectState};
+use super::subject::SubjectId;
 
-/// What somebody did or tried.
+/// The kind of resource.
+pub(crate) enum AccessResource {}
+
+impl Resource for AccessResource {
+    const COLLECTION: &'static str = "accessEntries";
+    const TYPE: &'static str = "access entry";
+}
+
+/// The id of an entry of the access log.
+pub(crate) type AccessId = Id<AccessResource>;
+
+/// The name of the text that the log commits to.
+pub(crate) const PRINCIPAL: &str = "principal";
+
+/// What somebody did or tried: the permission that it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Created a subject.
-    CreateSubject,
-    /// Sealed a record.
-    CreateRecord,
-    /// Read a record.
-    GetRecord,
+pub(crate) struct Action(&'static str);
+
+impl Action {
+    pub(crate) const CREATE_SUBJECT: Self = Self("records.subjects.create");
+    pub(crate) const EXPORT_SUBJECT: Self = Self("records.subjects.export");
+    pub(crate) const ERASE_SUBJECT: Self = Self("records.subjects.erase");
+    pub(crate) const APPROVE_ERASURE: Self = Self("records.erasures.approve");
+    pub(crate) const CREATE_RECORD: Self = Self("records.records.create");
+    pub(crate) const UPDATE_RECORD: Self = Self("records.records.update");
+    pub(crate) const UPLOAD_RECORD: Self = Self("records.records.upload");
+    pub(crate) const GET_RECORD: Self = Self("records.records.get");
+    pub(crate) const LOOKUP_RECORDS: Self = Self("records.records.lookup");
+    pub(crate) const DELETE_RECORD: Self = Self("records.records.delete");
+    pub(crate) const PURGE_RECORD: Self = Self("records.records.purge");
+    pub(crate) const CREATE_RECORD_TYPE: Self = Self("records.recordTypes.create");
+    pub(crate) const UPDATE_RECORD_TYPE: Self = Self("records.recordTypes.update");
+    pub(crate) const PLACE_LEGAL_HOLD: Self = Self("records.legalHolds.place");
+    pub(crate) const RELEASE_LEGAL_HOLD: Self = Self("records.legalHolds.release");
+    pub(crate) const SET_RETENTION_INTEREST: Self = Self("records.retentionInterests.set");
+    pub(crate) const GRANT_CONSENT: Self = Self("records.consents.grant");
+    pub(crate) const REVOKE_CONSENT: Self = Self("records.consents.revoke");
+    pub(crate) const OPEN_BREAK_GLASS: Self = Self("records.breakGlass.open");
+    pub(crate) const REVIEW_BREAK_GLASS: Self = Self("records.breakGlass.review");
+    pub(crate) const UPDATE_POLICY: Self = Self("records.policies.update");
+    pub(crate) const ROTATE_KEY: Self = Self("records.keys.rotate");
+    pub(crate) const DESTROY_KEY: Self = Self("records.keys.destroy");
+    pub(crate) const LIST_ACCESSES: Self = Self("records.accesses.list");
+    pub(crate) const LIST_ACCESS_ENTRIES: Self = Self("records.accessEntries.list");
+
+    /// The permission.
+    pub(crate) fn permission(self) -> &'static str {
+        self.0
+    }
 }
 
 /// One entry of the access log. It holds ids, codes and no content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Access {
     /// The id of the entry.
-    pub(crate) id: Uuid,
+    pub(crate) id: AccessId,
     /// When.
     pub(crate) time: Timestamp,
     /// Who.
     pub(crate) principal: String,
+    /// What the log says in place of who.
+    pub(crate) commitment: Commitment,
     /// The service that called on the principal's behalf, where one did.
     pub(crate) workload: Option<String>,
     /// What.
@@ -44,68 +87,10 @@ pub(crate) struct Access {
     pub(crate) purpose: Option<Purpose>,
     /// Why nothing was given; none where it was.
     pub(crate) refusal: Option<Reason>,
+    /// A resource that is no record: `legalHolds/{uuid}`.
+    pub(crate) resource: Option<String>,
+    /// On what it rests beside the permission: `consents/{uuid}`, `breakGlassLeases/{uuid}`.
+    pub(crate) grounds: Option<String>,
     /// The trace of the call.
     pub(crate) trace_id: String,
-}
-
-/// What a reader asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reading {
-    /// How much.
-    pub(crate) view: View,
-    /// What for, or why there is no answer to that.
-    pub(crate) purpose: Result<Purpose, Problem>,
-    /// Whether the reader may see content as it is, or the refusal of that.
-    pub(crate) full: Result<(), Problem>,
-}
-
-impl Reading {
-    /// Whether this may be read, of a subject in this state.
-    pub(crate) fn decide(&self, subject: SubjectId, state: SubjectState) -> Result<(), Problem> {
-        match self.view {
-            View::Basic => return Ok(()),
-            View::Masked => {}
-            View::Full => self.full.clone()?,
-        }
-        state.allow_read(subject, self.purpose.clone()?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reading(view: View, purpose: &str, full: bool) -> Reading {
-        let missing = || Problem::new(Reason::PermissionMissing, "no");
-        let full = if full { Ok(()) } else { Err(missing()) };
-        Reading { view, purpose: Purpose::parse(purpose), full }
-    }
-
-    #[test]
-    fn content_needs_a_purpose_and_full_content_a_permission() {
-        let decide = |view, purpose, full| {
-            let reading = reading(view, purpose, full);
-            let decision = reading.decide(SubjectId::generate(), SubjectState::Active);
-            decision.err().map(|problem| problem.reason)
-        };
-        assert_eq!(decide(View::Basic, "", false), None);
-        assert_eq!(decide(View::Masked, "", false), Some(Reason::PurposeRequired));
-        assert_eq!(decide(View::Masked, "X", false), Some(Reason::PurposeUnknown));
-        assert_eq!(decide(View::Masked, "KYC", false), None);
-        assert_eq!(decide(View::Full, "KYC", false), Some(Reason::PermissionMissing));
-        assert_eq!(decide(View::Full, "", true), Some(Reason::PurposeRequired));
-        assert_eq!(decide(View::Full, "KYC", true), None);
-    }
-
-    #[test]
-    fn the_state_of_the_subject_counts() {
-        let reading = reading(View::Full, "TREAT", true);
-        for (state, reason) in [
-            (SubjectState::Restricted, Reason::SubjectRestricted),
-            (SubjectState::Erased, Reason::SubjectErased),
-        ] {
-            let decision = reading.decide(SubjectId::generate(), state);
-            assert_eq!(decision.unwrap_err().reason, reason);
-        }
-    }
 }

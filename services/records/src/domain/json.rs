@@ -1,11 +1,11 @@
-//! JSON content: checked before it is sealed, masked before it is shown.
+//! JSON content: read before it is sealed.
 
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
-/// What stands for every value that is not declared harmless.
-const MASK: &[u8] = b"\"***\"";
+use super::masking::Masks;
 
 /// Content that is no JSON (RFC 8259), or too deep, or with a number beyond a double (RFC 7493).
 /// Only the place is told: what stands there is content.
@@ -18,116 +18,107 @@ pub(crate) struct NoJson {
     pub(crate) column: usize,
 }
 
-/// Whether content is JSON that can be masked.
+impl From<serde_json::Error> for NoJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self { line: error.line(), column: error.column() }
+    }
+}
+
+/// Whether content of no declared type is JSON that can be masked.
 pub(crate) fn check(content: &[u8]) -> Result<(), NoJson> {
     mask(content).map(drop)
 }
 
-/// The same JSON with every value masked: members and their names stay, and so do the lengths of
-/// arrays. No record type declares a value harmless yet.
+/// Content of no declared type with every value masked.
 pub(crate) fn mask(content: &[u8]) -> Result<Vec<u8>, NoJson> {
-    let mut masked = Vec::with_capacity(content.len());
+    Masks::untyped().apply(content)
+}
+
+/// Reads JSON. Of two members of one name, readers disagree which one counts, so that an object
+/// that has two is refused (RFC 7493, section 2.3).
+pub(crate) fn parse(content: &[u8]) -> Result<Value, NoJson> {
     let mut input = serde_json::Deserializer::from_slice(content);
-    let masking = Masking(&mut masked).deserialize(&mut input).and_then(|()| input.end());
-    masking.map_err(|error| NoJson { line: error.line(), column: error.column() })?;
-    Ok(masked)
+    let value = Unambiguous.deserialize(&mut input)?;
+    input.end()?;
+    Ok(value)
 }
 
-/// Visits that write the mask in place of whatever value they get.
-macro_rules! leaves {
-    ($($visit:ident($($value:ty)?)),+ $(,)?) => {$(
-        fn $visit<E: de::Error>(self $(, _: $value)?) -> Result<(), E> {
-            self.0.extend_from_slice(MASK);
-            Ok(())
-        }
-    )+};
-}
+/// Reads one value.
+struct Unambiguous;
 
-/// Reads one value and writes its mask, without keeping the value.
-struct Masking<'a>(&'a mut Vec<u8>);
+impl<'de> DeserializeSeed<'de> for Unambiguous {
+    type Value = Value;
 
-impl<'de> DeserializeSeed<'de> for Masking<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
         input.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Masking<'_> {
-    type Value = ();
+impl<'de> Visitor<'de> for Unambiguous {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    leaves! {
-        visit_unit(),
-        visit_bool(bool),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64),
-        visit_str(&str),
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        self.0.push(b'[');
-        let mut first = true;
-        while items.next_element_seed(Separated(&mut *self.0, &mut first))?.is_some() {}
-        self.0.push(b']');
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        self.0.push(b'{');
-        let mut first = true;
-        while let Some(name) = members.next_key::<String>()? {
-            if !std::mem::take(&mut first) {
-                self.0.push(b',');
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value);
+        number.map(Value::Number).ok_or_else(|| E::custom("a number beyond a double"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = input.next_element_seed(Self)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = input.next_key::<String>()? {
+            if members.contains_key(&name) {
+                return Err(de::Error::custom("two members of one name"));
             }
-            serde_json::to_writer(&mut *self.0, &name).map_err(de::Error::custom)?;
-            self.0.push(b':');
-            members.next_value_seed(Masking(&mut *self.0))?;
+            members.insert(name, input.next_value_seed(Self)?);
         }
-        self.0.push(b'}');
-        Ok(())
-    }
-}
-
-/// An item of an array, behind a comma unless it is the first.
-struct Separated<'a>(&'a mut Vec<u8>, &'a mut bool);
-
-impl<'de> DeserializeSeed<'de> for Separated<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
-        if !std::mem::take(self.1) {
-            self.0.push(b',');
-        }
-        Masking(self.0).deserialize(input)
+        Ok(Value::Object(members))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
-    /// Masking by the book, on a parsed value.
-    fn masked(value: &Value) -> Value {
-        match value {
-            Value::Array(items) => items.iter().map(masked).collect(),
-            Value::Object(members) => {
-                members.iter().map(|(name, value)| (name.clone(), masked(value))).collect()
-            }
-            _ => Value::from("***"),
-        }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
+    /// Any JSON, with names that match a regular expression.
+    pub(in crate::domain) fn any_json(name: &'static str) -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -135,10 +126,10 @@ mod tests {
             any::<f64>().prop_map(Value::from),
             "\\PC*".prop_map(Value::from),
         ];
-        leaf.prop_recursive(5, 64, 8, |inner| {
+        leaf.prop_recursive(5, 64, 8, move |inner| {
             prop_oneof![
                 vec(inner.clone(), 0..8).prop_map(Value::from),
-                btree_map("\\PC*", inner, 0..8)
+                btree_map(name, inner, 0..8)
                     .prop_map(|members| Value::Object(members.into_iter().collect())),
             ]
         })
@@ -146,16 +137,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_is_masked_and_the_shape_stays(value in any_json()) {
-            let content = serde_json::to_vec(&value).unwrap();
-            let shown: Value = serde_json::from_slice(&mask(&content).unwrap()).unwrap();
-            prop_assert_eq!(shown, masked(&value));
+        fn what_is_read_is_what_was_written(value in any_json("\\PC*")) {
+            prop_assert_eq!(parse(&serde_json::to_vec(&value).unwrap()).unwrap(), value);
         }
 
         #[test]
-        fn any_bytes_are_masked_or_refused(content in vec(any::<u8>(), 0..64)) {
+        fn any_bytes_are_read_or_refused(content in vec(any::<u8>(), 0..64)) {
             let json = serde_json::from_slice::<Value>(&content);
             prop_assert_eq!(mask(&content).is_ok(), json.is_ok());
+            prop_assert!(json.is_ok() || parse(&content).is_err());
         }
     }
 
@@ -171,8 +161,17 @@ mod tests {
             ("[1e999]", 1, 6),
             (deep.as_str(), 1, 128),
         ] {
-            assert_eq!(mask(content.as_bytes()).unwrap_err(), NoJson { line, column }, "{content}");
+            let place = NoJson { line, column };
+            assert_eq!(mask(content.as_bytes()).unwrap_err(), place, "{content}");
+            assert_eq!(parse(content.as_bytes()).unwrap_err(), place, "{content}");
         }
         assert!(!NoJson { line: 2, column: 3 }.to_string().contains("Jane"));
+    }
+
+    #[test]
+    fn a_name_stands_once_in_an_object() {
+        let twice = b"{\"a\":{\"b\":1,\"c\":2,\"\\u0062\":3}}";
+        assert_eq!(parse(twice).unwrap_err().line, 1);
+        assert!(parse(b"{\"a\":{\"b\":1},\"b\":{\"b\":2}}").is_ok());
     }
 }

@@ -1,8 +1,31 @@
 //! What records, subjects and accesses are, and the rules about them.
 
 pub(crate) mod access;
+pub(crate) mod access_entry;
+pub(crate) mod access_leaf;
+pub(crate) mod break_glass;
+pub(crate) mod certificate;
+pub(crate) mod consent;
 pub(crate) mod content_type;
+pub(crate) mod epoch;
+pub(crate) mod erasure;
+pub(crate) mod extraction;
+pub(crate) mod field_path;
+pub(crate) mod field_rule;
+mod fields;
 pub(crate) mod json;
+pub(crate) mod legal_hold;
+pub(crate) mod lifecycle;
+pub(crate) mod masking;
+pub(crate) mod normalise;
+pub(crate) mod policy;
 pub(crate) mod purpose;
+pub(crate) mod reading;
 pub(crate) mod record;
+pub(crate) mod record_type;
+pub(crate) mod record_version;
+pub(crate) mod retention;
+pub(crate) mod rotation;
+pub(crate) mod schema;
 pub(crate) mod subject;
+pub(crate) mod upload;

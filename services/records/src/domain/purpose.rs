@@ -15,6 +15,9 @@ const HEALTH: &str = "\
 /// What finance needs beside them.
 const FINANCE: &str = "KYC AML SUPPORT SUBJECT_REQUEST LEGAL AUDIT";
 
+/// That of a person who asks for what is about that person.
+const SUBJECT_REQUEST: &str = "SUBJECT_REQUEST";
+
 /// Those for which the data of a restricted subject may still be used.
 const LEGAL: &[&str] = &["LEGAL", "HLEGAL"];
 
@@ -43,6 +46,11 @@ impl Purpose {
     /// The code.
     pub(crate) fn code(self) -> &'static str {
         self.0
+    }
+
+    /// Whether the person has asked for the content.
+    pub(crate) fn is_request_of_subject(self) -> bool {
+        self.0 == SUBJECT_REQUEST
     }
 
     /// Whether it is a legal one.

@@ -33,6 +33,39 @@ pub(crate) enum View {
     Full,
 }
 
+impl View {
+    /// The name on the wire, without its prefix.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "BASIC",
+            Self::Masked => "MASKED",
+            Self::Full => "FULL",
+        }
+    }
+}
+
+/// Whether the content of a record can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordState {
+    /// It can.
+    Active,
+    /// Not until it is undeleted.
+    Deleted,
+    /// Never more.
+    Purged,
+}
+
+impl RecordState {
+    /// The name on the wire, without its prefix.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Deleted => "DELETED",
+            Self::Purged => "PURGED",
+        }
+    }
+}
+
 /// What a record says of itself without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -58,4 +91,12 @@ pub(crate) struct Record {
     pub(crate) update_time: Timestamp,
     /// Counts its changes, from 1.
     pub(crate) revision: i64,
+    /// Whether its content can be had.
+    pub(crate) state: RecordState,
+    /// When it was deleted.
+    pub(crate) delete_time: Option<Timestamp>,
+    /// When its content was destroyed.
+    pub(crate) purge_time: Option<Timestamp>,
+    /// From when on the retention of its type lets it be purged.
+    pub(crate) expire_time: Option<Timestamp>,
 }

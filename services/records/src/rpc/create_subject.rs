@@ -6,7 +6,7 @@ use shared::field::{self, At as _, Decoded};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
 use shared::outcome::{self, Once};
-use shared::problem::Problem;
+use shared::problem::{Problem, Reason};
 use strongroom_proto::records::v1 as wire;
 use tonic::{Request, Response, Status};
 
@@ -14,11 +14,14 @@ use super::{Rpc, encode};
 use crate::domain::access::Action;
 use crate::domain::subject::{Subject, SubjectId, SubjectState, erased};
 use crate::error::Error;
+use crate::store::events::{self, Event};
 use crate::store::keys::SubjectKeyRow;
 use crate::store::{accesses, keys, subjects};
 
 /// The generation of a subject's first key.
 const FIRST_GENERATION: i32 = 1;
+/// The tenant's key may be rotated while a subject's is made under it: then that is made anew.
+const KEY_TRIES: u8 = 3;
 
 #[derive(Serialize)]
 struct CreateSubject {
@@ -56,10 +59,27 @@ async fn handle(rpc: &Rpc, call: &Call, command: CreateSubject) -> Result<Create
     }
     let asked = |id| call.request("create-subject", id, &command, &rpc.clock);
     let asked = command.request_id.clone().map(asked).transpose()?;
+    let mut tries = KEY_TRIES;
+    loop {
+        tries -= 1;
+        match create(rpc, call, &subject, asked.clone()).await {
+            Err(problem) if problem.reason == Reason::Contention && tries > 0 => {}
+            done => return done_or_found(rpc, call, done?).await,
+        }
+    }
+}
+
+async fn create(
+    rpc: &Rpc,
+    call: &Call,
+    subject: &Subject,
+    asked: Option<outcome::Request>,
+) -> Result<Once<Created<Subject>>, Problem> {
     // A refusal of the key provider waits until the request id has been looked up: a repeat gets
     // its answer without any key.
-    let key = new_key(rpc, call, &subject).await.map_err(Problem::from);
-    let mut access = rpc.access(call, Action::CreateSubject);
+    let key = new_key(rpc, call, subject).await.map_err(Problem::from);
+    let (id, subject) = (subject.id, subject.clone());
+    let mut access = rpc.access(call, Action::CREATE_SUBJECT);
     access.subject = Some(id);
     let tenant = call.tenant_id()?;
     let act = move |conn: &mut PgConnection| {
@@ -68,11 +88,23 @@ async fn handle(rpc: &Rpc, call: &Call, command: CreateSubject) -> Result<Create
             let existing = subjects::select(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
             return again(existing);
         }
-        keys::insert_subject_key(conn, &key)?;
+        if !keys::insert_subject_key(conn, &key)? {
+            return Err(Error::Overtaken);
+        }
         accesses::insert(conn, tenant, &access)?;
+        let event = Event::new(tenant, "subject.created", id.name(), subject.create_time);
+        events::record(conn, tenant, &event)?;
         Ok(Created::Now(subject.clone()))
     };
-    match outcome::once(&rpc.db, "create_subject", call.scope(), asked, id.name(), act).await? {
+    rpc.once(call, "create_subject", asked, id.name(), act).await
+}
+
+async fn done_or_found(
+    rpc: &Rpc,
+    call: &Call,
+    once: Once<Created<Subject>>,
+) -> Result<Created<Subject>, Error> {
+    match once {
         Once::Done(answer) => Ok(answer),
         Once::Replayed(name) => {
             let id = SubjectId::parse_name(&name)?;
@@ -108,5 +140,7 @@ async fn new_key(rpc: &Rpc, call: &Call, subject: &Subject) -> Result<SubjectKey
         tenant_key_epoch: above.epoch(),
         wrapped: wrapped.to_bytes(),
         create_time: subject.create_time,
+        first_epoch: Some(above.epoch()),
+        made_epoch: above.epoch(),
     })
 }

@@ -11,6 +11,10 @@
 //! | data key | tenant, subject, record, version, id of the data key |
 //! | commitment salt | tenant, subject, record, version |
 //! | body | tenant, subject, record, version, part, content type, id of the data key |
+//! | index key | tenant, version |
+//!
+//! The part of a body that is sealed in one piece is `plaintext`. That of a segment is `segment/`,
+//! its number (32-bit big-endian, from 0) and a byte that is 1 for the last segment and else 0.
 //!
 //! A wrap appends its own format version and the id of the wrapping key ([`super::wrap`]).
 
@@ -32,6 +36,8 @@ pub enum Domain {
     CommitmentSalt,
     /// A body under a data key.
     Body,
+    /// A key for blind indexes under a tenant key.
+    IndexKey,
 }
 
 impl Domain {
@@ -42,6 +48,33 @@ impl Domain {
             Self::DataKey => "strongroom.records/data-key",
             Self::CommitmentSalt => "strongroom.records/commitment-salt",
             Self::Body => "strongroom.records/body",
+            Self::IndexKey => "strongroom.records/index-key",
+        }
+    }
+}
+
+/// Which part of a body is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// A segment of it.
+    Segment {
+        /// Its place: 0, 1, 2.
+        number: u32,
+        /// Whether none comes after it.
+        is_last: bool,
+    },
+}
+
+impl Part {
+    /// The part as a field of a context.
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Whole => b"plaintext".to_vec(),
+            Self::Segment { number, is_last } => {
+                [b"segment/", &number.to_be_bytes()[..], &[u8::from(is_last)]].concat()
+            }
         }
     }
 }
@@ -140,6 +173,15 @@ mod tests {
         assert_ne!(Context::new(Domain::Body), Context::new(Domain::DataKey));
         assert_ne!(Context::new(Domain::SubjectKey), Context::new(Domain::TenantKey));
         assert_ne!(Context::new(Domain::CommitmentSalt), Context::new(Domain::DataKey));
+        assert_ne!(Context::new(Domain::IndexKey), Context::new(Domain::SubjectKey));
+    }
+
+    #[test]
+    fn parts_are_final() {
+        assert_eq!(Part::Whole.to_bytes(), b"plaintext");
+        let segment = |number, is_last| Part::Segment { number, is_last }.to_bytes();
+        assert_eq!(segment(0, false), b"segment/\0\0\0\0\0");
+        assert_eq!(segment(0x0102_0304, true), b"segment/\x01\x02\x03\x04\x01");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! Four levels, each 32 random bytes, each wrapped by the one above with AES-256-GCM:
 //! key-encryption key ([`provider`]) -> tenant key, with epochs -> subject key, one per person ->
-//! data key, one per record version ([`ladder`]). A data key seals one body ([`body`]).
+//! data key, one per record version ([`ladder`]). A data key seals one body ([`body`]). Beside
+//! subject keys, also under the tenant key, are the keys of blind indexes ([`blind_index`]).
 //!
 //! Whatever is sealed is bound to its owner by its [`context`], so that nothing can be moved to
 //! another row and still open. This part knows neither gRPC nor Postgres.
 
+pub mod blind_index;
 pub mod body;
 pub mod commitment;
 pub mod context;
@@ -16,11 +18,13 @@ pub mod ladder;
 pub mod provider;
 pub mod wrap;
 
+pub use blind_index::{IndexKey, Token};
+pub use commitment::{Committing, Salt};
 pub use context::Context;
 pub use key::Key;
 pub use keyring::{Keyring, KeyringLimits};
 pub use ladder::{DataKey, SubjectKey, TenantKey};
-pub use provider::{FileProvider, KeyError, KeyProvider};
+pub use provider::{FileProvider, KeyError, KeyProvider, MountedProvider};
 pub use wrap::{KeyId, Wrapped};
 
 /// What was sealed cannot be opened: it was changed, cut, moved to another owner, or sealed under

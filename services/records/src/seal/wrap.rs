@@ -20,7 +20,7 @@ const FORMAT: u8 = 1;
 const TAG_LEN: usize = 16;
 
 /// The name of a wrapping key: 1-64 letters, digits, dots, dashes and underscores.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {

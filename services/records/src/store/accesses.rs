@@ -1,48 +1,28 @@
-//! The access log. It is only ever appended to.
+//! The access log. It is only ever appended to, and every entry is a leaf of the tenant's log.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{
+    Array, BigInt, Binary, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
+use shared::changes;
+use shared::db::statement;
 use shared::ids::TenantId;
 use shared::problem::reason_name;
 use shared::time::Timestamp;
+use shared::transparency::leaf_hash;
 use uuid::Uuid;
 
-use super::schema::accesses;
-use crate::domain::access::{Access, Action};
+use crate::domain::access::Access;
+use crate::domain::access_leaf::{self, DENIED, PERMITTED};
 use crate::domain::purpose::Purpose;
-use crate::domain::record::{RecordId, View};
-use crate::domain::subject::SubjectId;
+use crate::domain::record::View;
 
-#[derive(Insertable)]
-#[diesel(table_name = accesses)]
-struct Row<'a> {
-    tenant_id: TenantId,
-    time: Timestamp,
-    id: Uuid,
-    principal: &'a str,
-    workload: Option<&'a str>,
-    action: &'static str,
-    subject_id: Option<SubjectId>,
-    record_id: Option<RecordId>,
-    version: Option<i64>,
-    view: Option<i16>,
-    purpose: Option<&'static str>,
-    decision: i16,
-    reason: Option<&'static str>,
-    trace_id: &'a str,
-}
+pub(super) const PERMIT: i16 = 1;
+pub(super) const DENY: i16 = 2;
 
-const PERMIT: i16 = 1;
-const DENY: i16 = 2;
-
-fn action(action: Action) -> &'static str {
-    match action {
-        Action::CreateSubject => "records.subjects.create",
-        Action::CreateRecord => "records.records.create",
-        Action::GetRecord => "records.records.get",
-    }
-}
-
-fn view(view: View) -> i16 {
+pub(super) fn view(view: View) -> i16 {
     match view {
         View::Basic => 1,
         View::Masked => 2,
@@ -56,22 +36,82 @@ pub(crate) fn insert(
     tenant: TenantId,
     access: &Access,
 ) -> QueryResult<()> {
-    let row = Row {
-        tenant_id: tenant,
-        time: access.time,
-        id: access.id,
-        principal: &access.principal,
-        workload: access.workload.as_deref(),
-        action: action(access.action),
-        subject_id: access.subject,
-        record_id: access.record,
-        version: access.version,
-        view: access.view.map(view),
-        purpose: access.purpose.map(Purpose::code),
-        decision: if access.refusal.is_none() { PERMIT } else { DENY },
-        reason: access.refusal.map(reason_name),
-        trace_id: &access.trace_id,
+    append(conn, tenant, std::slice::from_ref(access))
+}
+
+/// Appends entries, and the changes that bring them into the log: one statement for all.
+pub(crate) fn append(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    accesses: &[Access],
+) -> QueryResult<()> {
+    let Some(time) = accesses.iter().map(|access| access.time).max() else {
+        return Ok(());
     };
-    diesel::insert_into(accesses::table).values(row).execute(conn)?;
+    statement(APPEND, insertion(tenant, accesses, time)).execute(conn)?;
     Ok(())
+}
+
+pub(super) const APPEND: &str = "\
+    , entries AS ( \
+        INSERT INTO accesses (tenant_id, time, id, principal, principal_salt, \
+            principal_commitment, workload, action, subject_id, record_id, version, resource, \
+            view, purpose, decision, reason, grounds, trace_id) \
+        SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+            $16, $17, $18) AS n) \
+    INSERT INTO changes (tenant_id, id, kind, ids, leaves, create_time) \
+    SELECT $1, c.id, c.kind, c.ids, c.leaves, $19 \
+    FROM (VALUES ('access.permitted', $20, $21, $22), ('access.denied', $23, $24, $25)) \
+        AS c (kind, id, ids, leaves) \
+    WHERE cardinality(c.ids) > 0";
+
+pub(super) fn insertion(
+    tenant: TenantId,
+    accesses: &[Access],
+    time: Timestamp,
+) -> impl QueryFragment<Pg> {
+    fn column<'a, T>(accesses: &'a [Access], value: impl Fn(&'a Access) -> T) -> Vec<T> {
+        accesses.iter().map(value).collect()
+    }
+    let decision = |a: &Access| if a.refusal.is_none() { PERMIT } else { DENY };
+    let change = |kind: &str| {
+        let of_kind = || accesses.iter().filter(|access| access_leaf::kind(access) == kind);
+        let ids: Vec<Uuid> = of_kind().map(|access| access.id.uuid()).collect();
+        let leaf = |access| leaf_hash(&access_leaf::leaf(tenant, access));
+        let leaves: Vec<u8> = of_kind().flat_map(leaf).collect();
+        (
+            changes::id(time).into_sql::<SqlUuid>(),
+            ids.into_sql::<Array<SqlUuid>>(),
+            leaves.into_sql::<Binary>(),
+        )
+    };
+    let entries = (
+        tenant.into_sql::<SqlUuid>(),
+        column(accesses, |a| a.time).into_sql::<Array<Timestamptz>>(),
+        column(accesses, |a| a.id.uuid()).into_sql::<Array<SqlUuid>>(),
+        column(accesses, |a| a.principal.as_str()).into_sql::<Array<Text>>(),
+        column(accesses, |a| a.commitment.salt.as_slice()).into_sql::<Array<Binary>>(),
+        column(accesses, |a| a.commitment.value.as_slice()).into_sql::<Array<Binary>>(),
+        column(accesses, |a| a.workload.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+        column(accesses, |a| a.action.permission()).into_sql::<Array<Text>>(),
+        column(accesses, |a| a.subject.map(|id| id.uuid())).into_sql::<Array<Nullable<SqlUuid>>>(),
+        column(accesses, |a| a.record.map(|id| id.uuid())).into_sql::<Array<Nullable<SqlUuid>>>(),
+        column(accesses, |a| a.version).into_sql::<Array<Nullable<BigInt>>>(),
+        column(accesses, |a| a.resource.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+        column(accesses, |a| a.view.map(view)).into_sql::<Array<Nullable<SmallInt>>>(),
+        column(accesses, |a| a.purpose.map(Purpose::code)).into_sql::<Array<Nullable<Text>>>(),
+        column(accesses, decision).into_sql::<Array<SmallInt>>(),
+        column(accesses, |a| a.refusal.map(reason_name)).into_sql::<Array<Nullable<Text>>>(),
+        column(accesses, |a| a.grounds.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+        column(accesses, |a| a.trace_id.as_str()).into_sql::<Array<Text>>(),
+        time.into_sql::<Timestamptz>(),
+    );
+    (entries, change(PERMITTED), change(DENIED))
+}
+
+/// When an access was logged, which its id says (RFC 9562): to the millisecond.
+pub(crate) fn time_of(id: Uuid) -> Option<Timestamp> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    let seconds = i64::try_from(seconds).ok()?;
+    Some(Timestamp::from_micros(seconds * 1_000_000 + i64::from(nanos) / 1_000))
 }

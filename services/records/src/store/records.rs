@@ -9,39 +9,92 @@ use uuid::Uuid;
 
 use super::schema::{record_labels, record_versions, records, subjects};
 use crate::domain::content_type::ContentType;
-use crate::domain::record::{Record, RecordId};
+use crate::domain::record::{Record, RecordId, RecordState};
 use crate::domain::subject::{SubjectId, SubjectState};
 
 /// The sealed content of a version, and what it takes to open it below the subject's key.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = record_versions)]
 pub(crate) struct Sealed {
-    /// The sealed content.
-    pub(crate) body: Vec<u8>,
+    /// The sealed content; none where it lies in segments outside, or is destroyed.
+    pub(crate) body: Option<Vec<u8>>,
     /// The id of the data key.
     pub(crate) data_key_id: Uuid,
     /// Which of the subject's keys wraps what follows.
     pub(crate) subject_key_generation: i32,
-    /// The wrapped data key.
-    pub(crate) data_key: Vec<u8>,
-    /// The wrapped salt of the commitment.
-    pub(crate) commitment_salt: Vec<u8>,
+    /// The wrapped data key; none once it is destroyed.
+    pub(crate) data_key: Option<Vec<u8>>,
+    /// The wrapped salt of the commitment; none once it is destroyed.
+    pub(crate) commitment_salt: Option<Vec<u8>>,
     /// The commitment to the content.
     pub(crate) commitment: Vec<u8>,
+    /// How many segments lie outside; none where the body is here.
+    pub(crate) segments: Option<i32>,
 }
 
-#[derive(Debug, Queryable, Insertable, Selectable)]
+#[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = records)]
-struct RecordRow {
-    tenant_id: TenantId,
-    id: RecordId,
-    subject_id: SubjectId,
+pub(super) struct RecordRow {
+    pub(super) tenant_id: TenantId,
+    pub(super) id: RecordId,
+    pub(super) subject_id: SubjectId,
     kind: String,
     event_time: Option<Timestamp>,
     version: i64,
     revision: i64,
     create_time: Timestamp,
     update_time: Timestamp,
+    state: i16,
+    delete_time: Option<Timestamp>,
+    purge_time: Option<Timestamp>,
+    expire_time: Option<Timestamp>,
+}
+
+impl RecordRow {
+    /// The record as of its last version, whose content is of this type and size.
+    pub(super) fn record(
+        self,
+        content_type: ContentType,
+        size: i64,
+        labels: BTreeMap<String, String>,
+    ) -> Record {
+        Record {
+            id: self.id,
+            subject: self.subject_id,
+            kind: self.kind,
+            content_type,
+            labels,
+            event_time: self.event_time,
+            version: self.version,
+            size,
+            create_time: self.create_time,
+            update_time: self.update_time,
+            revision: self.revision,
+            state: from_column(self.state),
+            delete_time: self.delete_time,
+            purge_time: self.purge_time,
+            expire_time: self.expire_time,
+        }
+    }
+}
+
+/// The state as the table has it.
+pub(crate) fn column(state: RecordState) -> i16 {
+    match state {
+        RecordState::Active => 1,
+        RecordState::Deleted => 2,
+        RecordState::Purged => 3,
+    }
+}
+
+/// The state that the table has.
+pub(crate) fn from_column(column: i16) -> RecordState {
+    match column {
+        1 => RecordState::Active,
+        2 => RecordState::Deleted,
+        // What is not known to be there is not.
+        _ => RecordState::Purged,
+    }
 }
 
 #[derive(Insertable)]
@@ -52,12 +105,13 @@ struct VersionRow<'a> {
     version: i64,
     content_type: &'a str,
     size_bytes: i64,
-    body: &'a [u8],
+    body: Option<&'a [u8]>,
     data_key_id: Uuid,
     subject_key_generation: i32,
-    data_key: &'a [u8],
-    commitment_salt: &'a [u8],
+    data_key: Option<&'a [u8]>,
+    commitment_salt: Option<&'a [u8]>,
     commitment: &'a [u8],
+    segments: Option<i32>,
     create_time: Timestamp,
 }
 
@@ -87,6 +141,10 @@ pub(crate) fn insert(
         revision: record.revision,
         create_time: record.create_time,
         update_time: record.update_time,
+        state: column(record.state),
+        delete_time: record.delete_time,
+        purge_time: record.purge_time,
+        expire_time: record.expire_time,
     };
     let inserted = diesel::insert_into(records::table).values(row).on_conflict_do_nothing();
     if inserted.execute(conn)? == 0 {
@@ -109,12 +167,13 @@ fn insert_version(
         version: record.version,
         content_type: record.content_type.as_str(),
         size_bytes: record.size,
-        body: &sealed.body,
+        body: sealed.body.as_deref(),
         data_key_id: sealed.data_key_id,
         subject_key_generation: sealed.subject_key_generation,
-        data_key: &sealed.data_key,
-        commitment_salt: &sealed.commitment_salt,
+        data_key: sealed.data_key.as_deref(),
+        commitment_salt: sealed.commitment_salt.as_deref(),
         commitment: &sealed.commitment,
+        segments: sealed.segments,
         create_time: record.update_time,
     };
     diesel::insert_into(record_versions::table).values(row).execute(conn)?;
@@ -165,19 +224,7 @@ pub(crate) fn select(
         return Ok(None);
     };
     let labels = select_labels(conn, tenant, id)?;
-    let record = Record {
-        id: row.id,
-        subject: row.subject_id,
-        kind: row.kind,
-        content_type: ContentType::stored(content_type),
-        labels,
-        event_time: row.event_time,
-        version: row.version,
-        size,
-        create_time: row.create_time,
-        update_time: row.update_time,
-        revision: row.revision,
-    };
+    let record = row.record(ContentType::stored(content_type), size, labels);
     Ok(Some((record, super::subjects::from_column(state))))
 }
 

@@ -45,7 +45,7 @@ async fn refusals_are_logged() {
     let caller = world.caller();
     let subject = caller.subject().await;
     let record = caller.record(&subject, "application/json", SECRET).await;
-    let clerk = world.caller_in(world.tenant, &["records.records.get"]);
+    let clerk = world.caller_in(world.tenant, &["records.records.get", "records.purposes.TREAT"]);
     let unknown = "records/0197a5c2-0000-7000-8000-000000000000";
     for (name, view, purpose, expected) in [
         (record.name.as_str(), View::Masked, "", Reason::PurposeRequired),

@@ -44,7 +44,7 @@ async fn permissions_are_checked() {
     let request = create(&subject, "text/plain", b"more");
     assert_eq!(reason(clerk.create_record(request).await), Reason::PermissionMissing);
     assert_eq!(reason(clerk.read(&record.name, View::Basic).await), Reason::PermissionMissing);
-    let own = ["records.records.get", "records.records.getFull:own"];
+    let own = ["records.records.get", "records.records.getFull:own", "records.purposes.*"];
     let own = world.caller_in(world.tenant, &own);
     assert_eq!(reason(own.read(&record.name, View::Full).await), Reason::PermissionMissing);
 }
@@ -65,7 +65,7 @@ async fn the_runtime_role_only_adds() {
         "DELETE FROM accesses",
         "TRUNCATE accesses",
         "UPDATE records SET kind = 'x'",
-        "DELETE FROM subject_keys",
+        "DELETE FROM subjects",
         "SELECT * FROM accesses_rest",
         "ALTER TABLE accesses DISABLE ROW LEVEL SECURITY",
     ] {

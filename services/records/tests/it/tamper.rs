@@ -1,9 +1,12 @@
 //! Whoever can write to the database still cannot change or move what is sealed.
 
+use diesel::connection::SimpleConnection as _;
 use shared::problem::Reason;
 use shared::testing::refusal;
 use strongroom_proto::records::v1::RecordView as View;
+use strongroom_proto::records::v1::field_index::Normalisation;
 
+use crate::callers::records::{field, index, json_type};
 use crate::world::{Caller, World, id_of};
 
 async fn is_broken(caller: &Caller, name: &str) {
@@ -115,4 +118,42 @@ async fn what_was_given_to_another_owner_does_not_open() {
          WHERE subject_id = '{theirs}') WHERE subject_id = '{mine}'"
     ));
     is_broken(&caller, &record.name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_in_an_index_row_breaks_the_seal() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let fields = vec![
+        field("/email", index("email", 64, Normalisation::Email)),
+        field("/tax", index("tax", 8, Normalisation::Alphanumeric)),
+    ];
+    caller.declare("kyc-file", json_type("", fields)).await;
+    let subject = caller.subject().await;
+    let content = br#"{"email": "jane@example.com", "tax": "DE 12"}"#;
+    let record = caller.record(&subject, "application/json", content).await;
+    assert_eq!(world.count("record_index"), 2);
+    assert_eq!(caller.content(&record.name).await.unwrap(), content);
+    for (column, changed) in [
+        ("token", "set_byte(token, 0, get_byte(token, 0) # 1)"),
+        ("token", "set_byte(token, length(token) - 1, get_byte(token, length(token) - 1) # 1)"),
+        ("name", "chr(ascii(name) # 1) || substr(name, 2)"),
+        ("kind", "chr(ascii(kind) # 1) || substr(kind, 2)"),
+        ("key_version", "key_version # 2"),
+    ] {
+        for name in ["email", "tax"] {
+            let mut owner = world.database.admin();
+            let rows = "CREATE TABLE IF NOT EXISTS kept AS SELECT * FROM record_index";
+            let flip =
+                format!("UPDATE record_index SET {column} = {changed} WHERE name = '{name}'");
+            // The reference to the keys would hold up the flip of a version.
+            let sql = format!("SET session_replication_role = replica; {rows}; {flip}");
+            owner.batch_execute(&sql).unwrap();
+            is_broken(&caller, &record.name).await;
+            let back = "SET session_replication_role = replica; DELETE FROM record_index; \
+                        INSERT INTO record_index SELECT * FROM kept";
+            owner.batch_execute(back).unwrap();
+            assert!(caller.content(&record.name).await.is_ok(), "{column} of {name}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What the tests share: a service on a schema of its own, and callers of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -12,6 +12,7 @@ use shared::ids::TenantId;
 use shared::problem::Reason;
 use shared::task;
 use shared::testing::{Issuer, Running, TestDatabase, config, refusal};
+use shared::transparency::{LogKey, generate};
 use strongroom_proto::records::v1 as wire;
 use tempfile::TempDir;
 use tonic::metadata::AsciiMetadataValue;
@@ -30,9 +31,11 @@ pub(crate) struct World {
 }
 
 /// Somebody who calls the service.
+#[derive(Clone)]
 pub(crate) struct Caller {
-    records: RecordServiceClient<Channel>,
+    pub(crate) records: RecordServiceClient<Channel>,
     subjects: SubjectServiceClient<Channel>,
+    pub(crate) channel: Channel,
     bearer: AsciiMetadataValue,
 }
 
@@ -56,19 +59,40 @@ impl World {
         self.running = start(&self.database, &self.issuer, kek).await;
     }
 
+    /// The key with which what the service signs is verified.
+    pub(crate) fn verifier_key(&self) -> String {
+        LogKey::load(&log_key(self.folder.path())).unwrap().verifier_key()
+    }
+
     /// Somebody who may do everything in the tenant.
     pub(crate) fn caller(&self) -> Caller {
         self.caller_in(self.tenant, &["*"])
     }
 
     pub(crate) fn caller_in(&self, tenant: TenantId, permissions: &[&str]) -> Caller {
-        let channel = self.running.channel();
+        self.caller_at(&self.running, tenant, permissions)
+    }
+
+    /// Somebody who calls another replica, over a connection of its own.
+    pub(crate) fn caller_at(
+        &self,
+        running: &Running,
+        tenant: TenantId,
+        permissions: &[&str],
+    ) -> Caller {
+        let channel = running.channel();
         let records = RecordServiceClient::new(channel.clone());
         Caller {
             records: records.max_decoding_message_size(8 << 20),
-            subjects: SubjectServiceClient::new(channel),
+            subjects: SubjectServiceClient::new(channel.clone()),
+            channel,
             bearer: self.issuer.bearer(tenant, permissions).parse().unwrap(),
         }
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn twin(&self) -> Running {
+        start(&self.database, &self.issuer, &self.folder.path().join("kek.json")).await
     }
 
     /// Runs SQL as the owner of the schema, inside the tenant: the policies hold for it too.
@@ -121,16 +145,31 @@ pub(crate) struct Entry {
     pub(crate) record: Option<String>,
 }
 
-async fn start(database: &TestDatabase, issuer: &Issuer, kek: &Path) -> Running {
+pub(crate) async fn start(database: &TestDatabase, issuer: &Issuer, kek: &Path) -> Running {
     let mut arguments = database.arguments();
     arguments.extend(issuer.arguments());
-    arguments.extend(["--kek-file", kek.to_str().unwrap()]);
+    let objects = kek.parent().unwrap().join("objects");
+    std::fs::create_dir_all(&objects).unwrap();
+    let objects = format!("file://{}", objects.display());
+    arguments.extend(["--kek-file", kek.to_str().unwrap(), "--object-store", &objects]);
+    let log_key = log_key(kek.parent().unwrap());
+    arguments.extend(["--log-key", log_key.to_str().unwrap()]);
     let config: Config = config(&arguments);
     Running::start(|listener, shutdown| serve(listener, config, Clock::system(), shutdown)).await
 }
 
+/// The key of the log in a folder, made where there is none.
+fn log_key(folder: &Path) -> PathBuf {
+    let path = folder.join("log.pem");
+    if !path.exists() {
+        std::fs::write(&path, generate().unwrap().0).unwrap();
+    }
+    path
+}
+
 impl Caller {
-    fn signed<T>(&self, message: T) -> Request<T> {
+    /// A message with the caller's token.
+    pub(crate) fn signed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.bearer.clone());
         request
@@ -197,7 +236,7 @@ pub(crate) fn create(
 
 pub(crate) fn get(name: &str, view: wire::RecordView, purpose: &str) -> wire::GetRecordRequest {
     let (name, purpose) = (name.to_owned(), purpose.to_owned());
-    wire::GetRecordRequest { name, view: view.into(), purpose }
+    wire::GetRecordRequest { name, view: view.into(), purpose, version: 0 }
 }
 
 /// The id in a resource name.

@@ -12,8 +12,10 @@ use std::time::Duration;
 use shared::boot::{listen, on_signal};
 use shared::clock::Clock;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::error::BenchError;
 use super::load::{Event, Plan, Summary};
@@ -27,17 +29,22 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// The hidden commands.
 pub(super) const SERVE: &str = "serve-ledger";
 pub(super) const LOAD: &str = "load-ledger";
+pub(super) const SERVE_RECORDS: &str = "serve-records";
+pub(super) const SERVE_UNSEALED: &str = "serve-unsealed";
+pub(super) const LOAD_RECORDS: &str = "load-records";
 
-struct Process {
+/// A child of this process.
+pub(super) struct Process {
     child: Child,
     pid: u32,
     /// Closing it ends the process.
-    input: Option<ChildStdin>,
+    pub(super) input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Process {
-    fn start(command: &str, variables: &[(&str, String)]) -> Result<Self, BenchError> {
+    /// Starts this program with a hidden command.
+    pub(super) fn start(command: &str, variables: &[(&str, String)]) -> Result<Self, BenchError> {
         let failed = |error| BenchError::System(SERVE, error);
         // The running program, even if another has got its name meanwhile.
         let running = Path::new("/proc/self/exe");
@@ -58,14 +65,16 @@ impl Process {
         Ok(Self { pid, input: child.stdin.take(), output, child })
     }
 
-    async fn line(&mut self, limit: Duration) -> Result<Option<String>, String> {
+    /// The next line that it prints; none at its end.
+    pub(super) async fn line(&mut self, limit: Duration) -> Result<Option<String>, String> {
         match timeout(limit, self.output.next_line()).await {
             Ok(line) => line.map_err(|error| error.to_string()),
             Err(_) => Err(format!("nothing was heard for {} s", limit.as_secs())),
         }
     }
 
-    async fn stop(&mut self) -> Result<ExitStatus, String> {
+    /// Closes its input, and waits for its end.
+    pub(super) async fn stop(&mut self) -> Result<ExitStatus, String> {
         self.input = None;
         match timeout(STOP_LIMIT, self.child.wait()).await {
             Ok(status) => status.map_err(|error| error.to_string()),
@@ -84,9 +93,17 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts a replica with these variables beside those of this process.
+    /// Starts a replica of the ledger with these variables beside those of this process.
     pub(super) async fn start(variables: &[(&str, String)]) -> Result<Self, BenchError> {
-        let mut process = Process::start(SERVE, variables)?;
+        Self::start_as(SERVE, variables).await
+    }
+
+    /// Starts a service by its hidden command.
+    pub(super) async fn start_as(
+        command: &str,
+        variables: &[(&str, String)],
+    ) -> Result<Self, BenchError> {
+        let mut process = Process::start(command, variables)?;
         let line = process.line(START_LIMIT).await.map_err(BenchError::Service)?;
         let address = line.and_then(|line| line.parse().ok());
         let address =
@@ -148,11 +165,29 @@ impl Callers {
     }
 }
 
-/// `main` of a replica: serves the ledger alone, on a free port that it prints.
+/// `main` of a replica: serves the ledger alone.
 pub(super) async fn serve(config: transactions::Config) -> Result<(), BenchError> {
-    let failed = |error: shared::boot::BootError| BenchError::Service(error.to_string());
+    serve_with(async |listener, shutdown| {
+        transactions::serve(listener, config, Clock::system(), shutdown).await
+    })
+    .await
+}
+
+/// `main` of records alone.
+pub(super) async fn serve_records(config: ::records::Config) -> Result<(), BenchError> {
+    serve_with(async |listener, shutdown| {
+        ::records::serve(listener, config, Clock::system(), shutdown).await
+    })
+    .await
+}
+
+/// Serves on a free port that it prints, until its standard input is closed.
+pub(super) async fn serve_with<E: std::fmt::Display>(
+    serve: impl AsyncFnOnce(TcpListener, CancellationToken) -> Result<(), E>,
+) -> Result<(), BenchError> {
     let shutdown = on_signal();
-    let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.map_err(failed)?;
+    let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await;
+    let listener = listener.map_err(|error| BenchError::Service(error.to_string()))?;
     let address = listener.local_addr().map_err(|error| BenchError::System(SERVE, error))?;
     let owner = shutdown.clone();
     // A thread, because a read of standard input cannot be cancelled.
@@ -165,5 +200,5 @@ pub(super) async fn serve(config: transactions::Config) -> Result<(), BenchError
         writeln!(std::io::stdout(), "{address}")
             .map_err(|error| BenchError::System("standard output", error))?;
     }
-    transactions::serve(listener, config, Clock::system(), shutdown).await.map_err(failed)
+    serve(listener, shutdown).await.map_err(|error| BenchError::Service(error.to_string()))
 }

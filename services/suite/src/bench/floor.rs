@@ -1,28 +1,14 @@
 //! The floors: the same transfer by pgbench, as one SQL transaction each.
 
-use std::fs;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::process::Command;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error::BenchError;
+use super::pgbench::{Pace, Pgbench};
 use super::place::Place;
-use super::sql::Admin;
 
-/// How many clients are tried.
-pub(super) const CLIENTS: [u32; 6] = [1, 2, 4, 8, 16, 32];
-/// The database and the role of the runs.
-const DATABASE: &str = "postgres";
+/// The role of the runs.
 const ROLE: &str = "strongroom_transactions";
-/// How much longer than asked for a run may take.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// What the floor writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,7 +37,7 @@ impl Floor {
     }
 }
 
-/// One run of pgbench.
+/// One run of a floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) floor: Floor,
@@ -60,146 +46,17 @@ pub(super) struct Run {
     pub(super) seconds: u64,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pace {
-    /// Transfers a second.
-    pub(super) per_second: f64,
-    /// The median of their times in microseconds, for one client only.
-    pub(super) p50: Option<u64>,
-}
-
-/// pgbench on this Postgres, from its own installation.
-pub(super) struct Pgbench {
-    program: PathBuf,
-    folder: PathBuf,
-    host: String,
-    port: String,
-    password: String,
-    tenant: Uuid,
-    accounts: u64,
-}
-
-impl Pgbench {
-    /// Finds it, and puts the scripts where it reads them. Blocks.
-    pub(super) fn find(place: &Place, tenant: Uuid, accounts: u64) -> Result<Self, BenchError> {
-        let mut admin: Admin = place.admin()?;
-        let program = Path::new(&admin.programs()?).join("pgbench");
-        if !program.is_file() {
-            let message = format!("{} is missing; install it", program.display());
-            return Err(BenchError::Pgbench(message));
-        }
-        for floor in [Floor::Bare, Floor::SameRows] {
-            let (name, script) = floor.script();
-            fs::write(place.folder().join(name), script)
-                .map_err(|error| BenchError::System("a script of pgbench", error))?;
-        }
-        Ok(Self {
-            program,
-            folder: place.folder().to_owned(),
-            host: admin.host()?,
-            port: admin.setting("port")?,
-            password: place.password().to_owned(),
-            tenant,
-            accounts,
-        })
-    }
-
+impl Run {
     /// Runs it.
-    pub(super) async fn run(&self, run: Run) -> Result<Pace, BenchError> {
-        let system = |error| BenchError::System("pgbench", error);
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let log = tempfile::tempdir_in(&self.folder).map_err(system)?;
-        let mut command = Command::new(&self.program);
-        for (name, _) in std::env::vars_os() {
-            // PGHOST, PGOPTIONS and their like are meant for other servers.
-            if name.as_encoded_bytes().starts_with(b"PG") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .args(["--no-vacuum", "--protocol=prepared"])
-            .arg(format!("--file={}", self.folder.join(run.floor.script().0).display()))
-            .arg(format!("--client={}", run.clients))
-            .arg(format!("--jobs={}", threads.min(run.clients as usize)))
-            .arg(format!("--time={}", run.seconds))
-            .arg(format!("--define=accounts={}", self.accounts))
-            .arg(format!("--define=tenant={}", self.tenant))
-            .arg(format!("--define=hot={}", u8::from(run.hot)))
-            .env("PGHOST", &self.host)
-            .env("PGPORT", &self.port)
-            .env("PGUSER", ROLE)
-            .env("PGPASSWORD", &self.password)
-            .env("PGDATABASE", DATABASE)
-            .current_dir(log.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        if run.clients == 1 {
-            command.args(["--log", "--log-prefix=times"]);
-        }
-        let limit = Duration::from_secs(run.seconds) + LIMIT;
-        let output = timeout(limit, command.output())
-            .await
-            .map_err(|_| BenchError::Pgbench("it does not end".to_owned()))?
-            .map_err(system)?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let Some(per_second) = rate(&text).filter(|_| output.status.success()) else {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            return Err(BenchError::Pgbench(errors.trim().to_owned()));
-        };
-        let p50 = if run.clients == 1 { median(log.path()).map_err(system)? } else { None };
-        Ok(Pace { per_second, p50 })
+    pub(super) async fn on(self, pgbench: &Pgbench) -> Result<Pace, BenchError> {
+        let hot = [("hot", u8::from(self.hot).to_string())];
+        pgbench.run(self.floor.script().0, self.clients, self.seconds, &hot).await
     }
 }
 
-/// Transfers a second, if all of them succeeded.
-fn rate(report: &str) -> Option<f64> {
-    let value = |name: &str| report.lines().find_map(|line| line.trim().strip_prefix(name));
-    let failed = value("number of failed transactions: ")?;
-    if !failed.starts_with("0 ") {
-        return None;
-    }
-    value("tps = ")?.split(' ').next()?.parse().ok()
-}
-
-/// The median of the times in a log: the third column, in microseconds.
-fn median(folder: &Path) -> std::io::Result<Option<u64>> {
-    let mut times = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let text = fs::read_to_string(entry?.path())?;
-        let column = |line: &str| line.split(' ').nth(2)?.parse::<u64>().ok();
-        times.extend(text.lines().filter_map(column));
-    }
-    times.sort_unstable();
-    Ok(times.get(times.len() / 2).copied())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REPORT: &str = "\
-transaction type: bare.sql
-number of transactions actually processed: 4549
-number of failed transactions: 0 (0.000%)
-latency average = 0.876 ms
-initial connection time = 4.031 ms
-tps = 1140.458680 (without initial connection time)
-";
-
-    #[test]
-    fn a_run_with_failures_has_no_rate() {
-        assert_eq!(rate(REPORT), Some(1_140.458_680));
-        let failed = REPORT.replace(": 0 (0.000%)", ": 3 (0.066%)");
-        assert_eq!(rate(&failed), None);
-        assert_eq!(rate(""), None);
-    }
-
-    #[test]
-    fn the_median_is_over_all_threads() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("times.1"), "0 1 200 0 1700000000 1\n0 2 90 0 1 1\n").unwrap();
-        fs::write(folder.path().join("times.1.1"), "1 1 100 0 1700000000 1\n").unwrap();
-        assert_eq!(median(folder.path()).unwrap(), Some(100));
-    }
+/// pgbench with the scripts of the floors. Blocks.
+pub(super) fn pgbench(place: &Place, tenant: Uuid, accounts: u64) -> Result<Pgbench, BenchError> {
+    let scripts = [Floor::Bare.script(), Floor::SameRows.script()];
+    let defines = vec![("accounts", accounts.to_string()), ("tenant", tenant.to_string())];
+    Pgbench::find(place, ROLE, &scripts, defines)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::case::{Case, Work};
 use super::checks::Rows;
-use super::floor::{Floor, Pace};
+use super::floor::Floor;
 use super::options::Size;
+use super::pgbench::Pace;
 use super::sample::Sample;
 
 /// The rounds of one floor.

@@ -18,8 +18,10 @@ mod machine;
 mod measured;
 mod meter;
 mod options;
+mod pgbench;
 mod place;
 mod process;
+mod records;
 mod report;
 mod run;
 mod sample;
@@ -34,10 +36,10 @@ use shared::task::blocking;
 
 use self::books::{Books, Needs};
 use self::case::Work;
-use self::child::{LOAD, SERVE};
-use self::floor::Pgbench;
+use self::child::{LOAD, LOAD_RECORDS, SERVE, SERVE_RECORDS, SERVE_UNSEALED};
 use self::measured::Measured;
 use self::meter::Meter;
+use self::pgbench::Pgbench;
 use self::place::Place;
 use self::report::{Around, Checked, Report};
 use self::run::{Bench, planned};
@@ -61,12 +63,26 @@ enum Command {
     /// Brings up a Postgres of its own, which leaves nothing behind. The variables of the
     /// transactions service, such as STRONGROOM_POOL_SIZE, hold for the one that is measured.
     Ledger(options::Arguments),
+    /// Measure records: creates, audited reads, streams, the cipher and the verification of the log
+    ///
+    /// Brings up a Postgres of its own, which leaves nothing behind. The variables of the records
+    /// service hold for the one that is measured.
+    Records(records::Arguments),
     /// The ledger alone, in a process of its own
     #[command(name = SERVE, hide = true)]
     Serve(Box<transactions::Config>),
     /// The callers, in a process of their own
     #[command(name = LOAD, hide = true)]
     Load,
+    /// Records alone, in a process of its own
+    #[command(name = SERVE_RECORDS, hide = true)]
+    ServeRecords(Box<::records::Config>),
+    /// What streams without sealing
+    #[command(name = SERVE_UNSEALED, hide = true)]
+    ServeUnsealed,
+    /// The callers of records
+    #[command(name = LOAD_RECORDS, hide = true)]
+    LoadRecords,
 }
 
 /// Measures, or is one of the processes of a measurement.
@@ -75,6 +91,10 @@ pub(crate) async fn run(options: &Options, arguments: Arguments) -> Result<(), E
         Command::Ledger(arguments) => ledger(options, arguments).await,
         Command::Serve(config) => Ok(child::serve(*config).await?),
         Command::Load => Ok(blocking(load::main).await??),
+        Command::Records(arguments) => records::run(options, arguments).await,
+        Command::ServeRecords(config) => Ok(child::serve_records(*config).await?),
+        Command::ServeUnsealed => Ok(records::serve_unsealed().await?),
+        Command::LoadRecords => Ok(blocking(records::load_main).await??),
     }
 }
 
@@ -82,10 +102,10 @@ async fn ledger(options: &Options, arguments: options::Arguments) -> Result<(), 
     arguments.check()?;
     let interrupted = on_signal();
     let progress = Progress::on_stderr();
-    let mut places = Vec::new();
+    let (mut places, schema) = (Vec::new(), transactions::SERVICE.schema);
     for _ in arguments.books() {
         let (own, say) = (options.clone(), progress.clone());
-        places.push(blocking(move || Place::bring_up(&own, &|line| say.say(line))).await??);
+        places.push(blocking(move || Place::bring_up(&own, schema, &|line| say.say(line))).await??);
     }
     progress.say("opening the books");
     let work = async {
@@ -146,7 +166,7 @@ async fn measure(
     for (place, size) in places.iter().zip(&sizes) {
         let needs = Needs { size: *size, tenants: tenants.unwrap_or(0), floors, holds };
         let books = Books::open(place, needs).await?;
-        let pgbench = floors.then(|| Pgbench::find(place, books.floor, size.accounts));
+        let pgbench = floors.then(|| floor::pgbench(place, books.floor, size.accounts));
         let postgres = place.admin()?.server_pid()?;
         grounds.push(Ground { pgbench: pgbench.transpose()?, books, postgres });
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use shared::clock::Clock;
-use shared::db::migrate;
+use shared::db::{Schema, migrate};
 use shared::postgres::{self, Cluster, Durability, ServiceUrls, provision, service_urls};
 use shared::principal::Grants;
 use shared::token::{Claims, Signer};
@@ -56,8 +56,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Brings up Postgres with the schema of the ledger. Blocks.
-    pub(super) fn bring_up(options: &Options, say: &dyn Fn(&str)) -> Result<Self, Error> {
+    /// Brings up Postgres with the schema of a service. Blocks.
+    pub(super) fn bring_up(
+        options: &Options,
+        schema: Schema,
+        say: &dyn Fn(&str),
+    ) -> Result<Self, Error> {
         let folder = temporary(&options.state)?;
         let downloads = options.downloads.as_ref().unwrap_or(&options.state);
         let state = folder.path().join("postgres");
@@ -67,7 +71,6 @@ impl Place {
         let cluster = Cluster::start(&settings, say)?;
         let password = postgres::random_password()?;
         provision(cluster.url(), &password)?;
-        let schema = transactions::SERVICE.schema;
         let urls = service_urls(cluster.url(), &password, schema.name)?;
         migrate(&urls.owner, schema.name, schema)
             .map_err(|source| Error::Migrate { schema: schema.name, source })?;
@@ -125,6 +128,18 @@ impl Place {
                 self.folder.path().join("checkpoints").to_string_lossy().into_owned(),
             ),
         ]
+    }
+
+    /// The variables with which records is served here: the keys, and a folder for large bodies.
+    pub(super) fn records_variables(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        let objects = self.folder.path().join("objects");
+        fs::create_dir_all(&objects).map_err(Error::file(&objects))?;
+        let mut variables = self.variables();
+        variables.extend([
+            ("STRONGROOM_KEK_FILE", self.keys.kek().to_string_lossy().into_owned()),
+            ("STRONGROOM_OBJECT_STORE", format!("file://{}", objects.display())),
+        ]);
+        Ok(variables)
     }
 
     /// The settings of Postgres, as it says them itself. Blocks.

@@ -11,10 +11,11 @@ use super::case::{Case, Work, grouped};
 use super::child::Service;
 use super::error::BenchError;
 use super::fill::{self, Leaves};
-use super::floor::{CLIENTS, Floor, Pace, Pgbench, Run};
+use super::floor::{Floor, Run};
 use super::measured::{CaseRounds, FloorRounds, Measured};
 use super::meter::Meter;
 use super::options::{Arguments, Size};
+use super::pgbench::{CLIENTS, Pace, Pgbench};
 use super::place::Place;
 use super::sample::Sample;
 use super::sql::Admin;
@@ -208,7 +209,7 @@ impl Bench<'_> {
         let floor = run.floor.name();
         let clients = if run.clients == 1 { "client" } else { "clients" };
         self.meter.say(&format!("{step}: pgbench, {floor}{hot}, {} {clients}", run.clients));
-        self.meter.step(Duration::from_secs(run.seconds), pgbench.run(run)).await
+        self.meter.step(Duration::from_secs(run.seconds), run.on(pgbench)).await
     }
 
     async fn round(&self, case: &Case, round: usize) -> Result<Sample, BenchError> {

@@ -203,7 +203,7 @@ impl Story<'_> {
             rows.push(("purpose", purpose.clone()));
         }
         self.out.call(METHOD, &rows)?;
-        let request = records::GetRecordRequest { name, view: view.into(), purpose };
+        let request = records::GetRecordRequest { name, view: view.into(), purpose, version: 0 };
         let record = given(METHOD, self.clients.records.get_record(request).await)?;
         let content = String::from_utf8_lossy(&record.content).into_owned();
         let shown = if content.is_empty() { "none".to_owned() } else { content.clone() };

@@ -2,6 +2,7 @@
 //! that `strongroom verify` proves without a server.
 
 mod format;
+mod records;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,7 +18,11 @@ use strongroom_proto::transparency::v1 as wire;
 use tonic::{Code, Request, Status};
 use wire::transparency_service_client::TransparencyServiceClient;
 
-pub(crate) use format::{EXPORT, Header, LeafLine, PROOF, Proof, unhex};
+pub(crate) use format::{
+    ACCESS, AccessLine, ERASURE, EXPORT, ErasureLine, Header, LeafLine, LeafSlices, PROOF, Proof,
+    spells, unescape, unhex,
+};
+pub(crate) use records::{AccessesArguments, ErasureArguments, accesses, erasure};
 pub(crate) use shared::hex::hex;
 
 use crate::caller::Caller;
@@ -244,7 +249,7 @@ fn failed<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> ExportError + 
     move |error| ExportError::File { path: path.to_owned(), message: error.to_string() }
 }
 
-fn line(out: &mut impl Write, line: &impl Serialize) -> std::io::Result<()> {
+fn line<W: Write + ?Sized>(out: &mut W, line: &impl Serialize) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }

@@ -26,31 +26,43 @@ pub(super) struct Lines<R> {
     reader: R,
     /// The line that was read last, from 1.
     pub(super) number: u64,
-    buffer: Vec<u8>,
+    text: String,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, number: 0, buffer: Vec::new() }
+        Self { reader, number: 0, text: String::new() }
     }
 
-    /// The next line without its end; none behind the last. A line that does not end with a line
-    /// feed, or is no text, is a finding, and read as far as it goes.
-    pub(super) fn next(&mut self, report: &mut Report) -> io::Result<Option<String>> {
-        self.buffer.clear();
+    /// Goes to the next line; false behind the last. A line that does not end with a line feed, or
+    /// is no text, is a finding, and read as far as it goes.
+    pub(super) fn advance(&mut self, report: &mut Report) -> io::Result<bool> {
+        let mut buffer = std::mem::take(&mut self.text).into_bytes();
+        buffer.clear();
         let mut limited = io::Read::take(&mut self.reader, LINE_MAX);
-        if limited.read_until(b'\n', &mut self.buffer)? == 0 {
-            return Ok(None);
+        if limited.read_until(b'\n', &mut buffer)? == 0 {
+            return Ok(false);
         }
         self.number += 1;
-        if self.buffer.pop_if(|byte| *byte == b'\n').is_none() {
+        if buffer.pop_if(|byte| *byte == b'\n').is_none() {
             report.find(self.number, "the end of the line", "a line feed", "none");
         }
-        let text = String::from_utf8_lossy(&self.buffer);
-        if matches!(text, std::borrow::Cow::Owned(_)) {
+        self.text = String::from_utf8(buffer).unwrap_or_else(|error| {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             report.find(self.number, "the line", "UTF-8", short(&text));
-        }
-        Ok(Some(text.into_owned()))
+            text
+        });
+        Ok(true)
+    }
+
+    /// The line that was read last, without its end.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The next line without its end; none behind the last.
+    pub(super) fn next(&mut self, report: &mut Report) -> io::Result<Option<String>> {
+        Ok(self.advance(report)?.then(|| self.text.clone()))
     }
 
     /// The next line as a value. Another spelling of the same value is a finding too.
@@ -58,8 +70,13 @@ impl<R: BufRead> Lines<R> {
         &mut self,
         report: &mut Report,
     ) -> io::Result<Next<T>> {
-        let Some(text) = self.next(report)? else { return Ok(Next::End) };
-        Ok(parse(&text, self.number, report).map_or(Next::Bad, Next::Line))
+        let more = self.advance(report)?;
+        Ok(if more { self.value(report) } else { Next::End })
+    }
+
+    /// The line that was read last as a value.
+    pub(super) fn value<T: DeserializeOwned + Serialize>(&self, report: &mut Report) -> Next<T> {
+        parse(&self.text, self.number, report).map_or(Next::Bad, Next::Line)
     }
 }
 

@@ -1,7 +1,9 @@
-//! `strongroom verify`: proves exports, proofs and statements without a server and without a
-//! database. Whoever has the key of the log can do it.
+//! `strongroom verify`: proves exports, proofs, statements, reports of accesses and erasures
+//! without a server and without a database. Whoever has the key of the log can do it.
 
+mod accesses;
 mod books;
+mod erasure;
 mod export;
 mod lines;
 mod proof;
@@ -21,7 +23,7 @@ pub use report::{Check, Finding, Report};
 pub use seal::Trust;
 
 use crate::error::Error;
-use crate::export::{EXPORT, PROOF};
+use crate::export::{ACCESS, ERASURE, EXPORT, PROOF};
 use lines::Lines;
 use statement::STATEMENT;
 
@@ -56,7 +58,8 @@ impl VerifyError {
 /// What is verified, and by what.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
-    /// Exports, proofs of transactions, and statements as FORMAT_PROOF gives them
+    /// Exports, proofs of transactions, statements as FORMAT_PROOF gives them, reports of accesses,
+    /// and erasures
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The file with the verifier key of the log (C2SP signed-note)
@@ -101,8 +104,16 @@ pub fn verify(file: impl BufRead, trust: &Trust) -> io::Result<Report> {
             proof::verify(&first, trust, &mut report);
             nothing_more(lines, &mut report)?;
         }
+        Ok(ERASURE) => {
+            erasure::verify(&first, trust, &mut report);
+            nothing_more(lines, &mut report)?;
+        }
         Ok(STATEMENT) => statement::verify(&first, lines, trust, &mut report)?,
-        Ok(other) => report.find(1, "the format", "export/1, proof/1 or statement/1", other),
+        Ok(ACCESS) => accesses::verify(&first, lines, trust, &mut report)?,
+        Ok(other) => {
+            let known = [EXPORT, PROOF, STATEMENT, ACCESS, ERASURE].join(", ");
+            report.find(1, "the format", format!("one of {known}"), other);
+        }
         Err(error) => report.find(1, "the first line", "what the file is", error),
     }
     report.findings.sort_by_key(|finding| finding.line);

@@ -22,6 +22,11 @@ impl Trust {
         Self { key: key.trim().to_owned(), kept }
     }
 
+    /// The verifier key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn read(key: &Path, kept: Option<&Path>) -> Result<Self, super::VerifyError> {
         let read =
             |path: &Path| std::fs::read_to_string(path).map_err(super::VerifyError::file(path));

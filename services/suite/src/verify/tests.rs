@@ -1,5 +1,7 @@
 //! One changed byte, anywhere, is noticed and its line is named.
 
+mod records;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,7 @@ use crate::export::{EXPORT, Header, LeafLine, PROOF, Proof, hex};
 
 /// A log that is kept in memory.
 struct Log {
+    service: &'static str,
     pem: String,
     verifier_key: String,
     leaves: Vec<String>,
@@ -29,13 +32,13 @@ impl Log {
         let (pem, verifier_key) = generate().unwrap();
         let mut leaves = vec![json!({"v": 1, "kind": "ledgerAccount.registered"}).to_string()];
         leaves.extend((1..=postings).map(|round| posting(round, "10.00")));
-        Self { pem, verifier_key, leaves }
+        Self { service: "transactions", pem, verifier_key, leaves }
     }
 
     fn checkpoint(&self, size: usize) -> Checkpoint {
         let mut root = Root::default();
         self.leaves[..size].iter().for_each(|leaf| root.push(leaf_hash(leaf)));
-        let origin = origin("transactions", TenantId::from_uuid(Uuid::nil()), Uuid::nil());
+        let origin = origin(self.service, TenantId::from_uuid(Uuid::nil()), Uuid::nil());
         Checkpoint { origin, size: size as u64, root: root.finish() }
     }
 
@@ -271,7 +274,7 @@ fn a_log_that_was_written_anew_is_not_the_one_that_was_kept() {
     assert!(log.verify(log.proof(2).as_bytes(), kept(&[2, 5, 6])).holds());
     // The same key signs another past.
     let (pem, verifier_key) = (log.pem.clone(), log.verifier_key.clone());
-    let mut other = Log { pem, verifier_key, leaves: log.leaves.clone() };
+    let mut other = Log { pem, verifier_key, leaves: log.leaves.clone(), ..Log::new() };
     other.leaves[2] = posting(2, "20.00");
     for (file, kept) in [
         (other.export(), kept(&[6])),

@@ -122,7 +122,8 @@ fn development_knows_its_callers() {
     });
 }
 
-async fn scrape(address: std::net::SocketAddr) -> String {
+/// What the metrics say.
+pub(crate) async fn scrape(address: std::net::SocketAddr) -> String {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -22,5 +22,6 @@ mod story;
 mod tenants;
 mod trace;
 mod trio;
+mod vault;
 mod wire;
 mod world;

@@ -27,7 +27,8 @@ impl Markers {
         self.0.keys().copied().collect()
     }
 
-    /// The places whose texts are in a dump: as they are, in hexadecimal digits or in base64.
+    /// The places whose texts are in a dump: as they are, in UTF-16, in hexadecimal digits of both, or
+    /// in base64.
     pub(crate) fn found(&self, dump: &str) -> Vec<&'static str> {
         let has = |text: &String| forms(text).iter().any(|form| dump.contains(form));
         self.0.iter().filter(|(_, text)| has(text)).map(|(place, _)| *place).collect()
@@ -35,15 +36,27 @@ impl Markers {
 }
 
 fn forms(text: &str) -> Vec<String> {
-    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
-    let hex: String = text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-    let mut forms = vec![text.to_owned(), hex.to_uppercase(), hex];
+    // Every character is a byte. What stands before the first and behind the last one depends on
+    // the byte order.
+    let wide: Vec<String> = text.chars().map(String::from).collect();
+    let wide = wide.join("\0");
+    let mut forms = vec![text.to_owned(), text.to_uppercase(), wide.clone()];
+    for bytes in [text, &wide] {
+        let hex = hex(bytes.as_bytes());
+        forms.extend([hex.to_uppercase(), hex]);
+    }
     for before in 0..3 {
         // Where it stands in the middle of something, its first and last digits depend on that.
+        // Letters and digits have the same base64 in every alphabet.
         let encoded = STANDARD_NO_PAD.encode([vec![0; before], text.as_bytes().to_vec()].concat());
         forms.push(encoded[4..encoded.len() - 4].to_owned());
     }
     forms
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[derive(QueryableByName)]
@@ -52,7 +65,7 @@ struct Line {
     line: String,
 }
 
-/// All rows of all tables as text.
+/// All rows of all tables as text, each behind the name of its table.
 pub(crate) fn rows(dumper: &Dumper) -> String {
     let mut conn = dumper.admin();
     let tables = "SELECT format('%I.%I', table_schema, table_name) AS line \
@@ -61,7 +74,7 @@ pub(crate) fn rows(dumper: &Dumper) -> String {
     let tables: Vec<Line> = diesel::sql_query(tables).load(&mut conn).unwrap();
     let mut all = String::new();
     for Line { line: table } in &tables {
-        let rows = format!("SELECT t::text AS line FROM {table} t");
+        let rows = format!("SELECT '{table} ' || t::text AS line FROM {table} t");
         let rows: Vec<Line> = diesel::sql_query(rows).load(&mut conn).unwrap();
         all.extend(rows.into_iter().map(|row| row.line + "\n"));
     }

@@ -133,6 +133,7 @@ fn what_is_anothers_is_not_there() {
             name: sealed.into_inner().name,
             view: records::RecordView::Full.into(),
             purpose: "KYC".to_owned(),
+            version: 0,
         };
         assert_eq!(reason(stranger.records.clone().get_record(request).await), missing);
         assert_eq!(reason(stranger.records.clone().create_record(seal(&record)).await), missing);

@@ -25,7 +25,7 @@ use crate::wire::{cents, is_replay, open, send, source, transfer};
 use crate::world::{folder, run};
 
 /// The suite on a Postgres that is there, with checkpoints as soon as there is something to sign.
-fn suite(state: &Path, url: &str) -> Command {
+pub(crate) fn suite(state: &Path, url: &str) -> Command {
     let mut command = strongroom(state);
     command.env("STRONGROOM_DATABASE_URL", url).env("STRONGROOM_CHECKPOINT_INTERVAL", "0.1");
     command.env("STRONGROOM_DEADLINE", "60").env("STRONGROOM_POOL_WAIT", "60");
@@ -74,15 +74,15 @@ fn missing(dumper: &Dumper) -> Vec<String> {
     rows.into_iter().map(|row| row.name).collect()
 }
 
-/// Begins a new timeline, without which the suite does not start.
-fn confirm(suite: impl Fn() -> Command) {
+/// Begins a new timeline in a service, without which the suite does not start.
+pub(crate) fn confirm(service: &str, suite: impl Fn() -> Command) {
     let (code, said) = ends(&mut suite());
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("transactions ended: the log of"), "{said}");
+    assert!(said.contains(&format!("{service} ended: the log of")), "{said}");
     assert!(said.contains("restore --confirm"), "{said}");
-    let (code, said) = ends(suite().args(["restore", "transactions"]));
+    let (code, said) = ends(suite().args(["restore", service]));
     assert!(code == Some(64) && said.contains("--confirm"), "{said}");
-    let (code, said) = ends(suite().args(["restore", "transactions", "--confirm"]));
+    let (code, said) = ends(suite().args(["restore", service, "--confirm"]));
     assert!(code == Some(0) && said.contains("timeline"), "{said}");
 }
 
@@ -132,7 +132,7 @@ fn a_ledger_that_is_restored_alone_goes_on_in_a_timeline_of_its_own() {
         let others = || block_in_place(|| ["accounts", "records"].map(|other| dumper.sql(other)));
         let before = others();
         block_in_place(|| dumper.restore("transactions", &file));
-        confirm(|| suite(&state, dumper.url()));
+        confirm("transactions", || suite(&state, dumper.url()));
         assert!(before == others(), "a schema that was not restored has changed");
 
         let child = start();

@@ -17,6 +17,8 @@ impl Route {
         let pool = pool();
         let services: Vec<_> = pool.services().collect();
         let methods = services.iter().flat_map(prost_reflect::ServiceDescriptor::methods);
+        // What the caller streams has none: it is gRPC alone.
+        let methods = methods.filter(|method| !method.is_client_streaming());
         methods.map(|method| Self::of(&pool, &method)).collect()
     }
 

@@ -57,6 +57,17 @@ impl Http {
         self.call(Method::POST, target.into(), body.to_string())
     }
 
+    /// A PATCH of JSON.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!(..)")]
+    pub(crate) fn patch(&self, target: impl Into<String>, body: Value) -> Call<'_> {
+        self.call(Method::PATCH, target.into(), body.to_string())
+    }
+
+    /// A DELETE.
+    pub(crate) fn delete(&self, target: impl Into<String>) -> Call<'_> {
+        self.call(Method::DELETE, target.into(), String::new())
+    }
+
     fn call(&self, verb: Method, target: String, body: String) -> Call<'_> {
         let headers = vec![("authorization", self.bearer.clone())];
         Call { http: self, verb, target, headers, body }

@@ -8,8 +8,8 @@ use crate::http::{Call, Http};
 
 /// Services in which nothing has happened yet that is an event.
 pub(crate) async fn follow_the_silent(http: &Http) {
-    for service in ["accounts", "records"] {
-        let get = |target: &str| http.get(target).header("strongroom-service", service);
+    {
+        let get = |target: &str| http.get(target).header("strongroom-service", "accounts");
         let listed = get("/v1/events").ok().await;
         assert!(listed["events"].is_null() && listed["nextCursor"].is_string(), "{listed}");
         assert_eq!(get("/v1/log/leaves").ok().await, json!({}));
@@ -22,12 +22,11 @@ pub(crate) async fn follow_the_silent(http: &Http) {
     }
 }
 
-pub(crate) async fn follow_transactions(http: &Http) {
-    let get = |target: &str| http.get(target).header("strongroom-service", "transactions");
-    let listed = eventually(
-        || get("/v1/events?page_size=1&types=transaction.posted"),
-        |listed| listed["more"] == true,
-    );
+/// The log of a service in which something has happened, such as events of this type.
+pub(crate) async fn follow(http: &Http, service: &'static str, kind: &str) {
+    let get = |target: &str| http.get(target).header("strongroom-service", service);
+    let listed = format!("/v1/events?page_size=1&types={kind}");
+    let listed = eventually(|| get(&listed), |listed| listed["more"] == true);
     let listed = listed.await;
     let event = &listed["events"][0];
     let subject = event["subject"].as_str().expect("it has a subject");

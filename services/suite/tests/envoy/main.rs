@@ -10,6 +10,7 @@ mod ledger;
 mod log;
 mod refusals;
 mod story;
+mod vault;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -47,7 +48,11 @@ async fn every_rpc_answers_on_its_path() {
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;
     log::follow_the_silent(&http).await;
-    log::follow_transactions(&http).await;
+    vault::keep_documents(&http).await;
+    vault::govern(&http).await;
+    vault::rotate_keys(&http).await;
+    log::follow(&http, "records", "record.created").await;
+    log::follow(&http, "transactions", "transaction.posted").await;
     ledger::verify_the_books(&http, &books).await;
     assert_eq!(http.silent(), Vec::<String>::new(), "these RPCs have not been called");
 

@@ -6,7 +6,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::super::{Context, Key, SealFailed};
 use super::{CHUNK_LEN, HEADER_LEN, Layout, Message, SALT_LEN};
 
-/// Seals a body that is in memory, under a key that seals nothing else.
+/// Seals a body that is in memory, with a fresh salt: bodies under one key have nothing in common.
 pub fn seal(key: &Key, context: &Context, plaintext: &[u8]) -> Result<Vec<u8>, SealFailed> {
     let sealer = Sealer::new(key, context)?;
     let layout = Layout::of_plaintext(plaintext.len());
@@ -31,7 +31,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Starts a body with a fresh salt, under a key that seals nothing else.
+    /// Starts a body with a fresh salt.
     pub fn new(key: &Key, context: &Context) -> Result<Self, SealFailed> {
         let mut salt = [0; SALT_LEN];
         rand::fill(&mut salt).map_err(|_| SealFailed)?;

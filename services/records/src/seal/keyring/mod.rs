@@ -4,15 +4,16 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex as AsyncMutex;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::provider::{KeyError, KeyProvider, ProviderFuture};
-use super::{Key, TenantKey, Wrapped};
+use super::{Key, KeyId, SealFailed, TenantKey, Wrapped};
 
 /// What bounds a [`Keyring`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,11 @@ struct EntryId {
 }
 
 struct Entry {
-    slot: Arc<AsyncMutex<Slot>>,
+    slot: Arc<RwLock<Slot>>,
     last_used: Instant,
 }
 
-/// What is known of one key. The lock on it is held while the provider is asked.
+/// What is known of one key. It is locked for writing while the provider is asked.
 enum Slot {
     Empty,
     Open { key: Arc<TenantKey>, until: Instant },
@@ -83,7 +84,7 @@ impl Keyring {
         wrapped: &[u8],
     ) -> Result<Arc<TenantKey>, KeyError> {
         let slot = self.slot(EntryId { tenant, epoch, wrapped: wrapped.to_vec() });
-        let mut slot = slot.lock().await;
+        let mut slot = slot.write().await;
         match &*slot {
             Slot::Open { key, until } if Instant::now() < *until => return Ok(Arc::clone(key)),
             Slot::Away { reason, until } if Instant::now() < *until => {
@@ -108,11 +109,69 @@ impl Keyring {
         }
     }
 
+    /// The tenant key that `wrapped` holds, where it is open now. Nobody is asked and nothing is
+    /// waited for, so that `None` may also mean that somebody is asking.
+    pub fn cached(&self, tenant: Uuid, epoch: i32, wrapped: &[u8]) -> Option<Arc<TenantKey>> {
+        let id = EntryId { tenant, epoch, wrapped: wrapped.to_vec() };
+        let mut entries = self.entries();
+        let entry = entries.get_mut(&id)?;
+        let now = Instant::now();
+        let open = match &*entry.slot.try_read().ok()? {
+            Slot::Open { key, until } if now < *until => Arc::clone(key),
+            _ => return None,
+        };
+        entry.last_used = now;
+        Some(open)
+    }
+
+    /// Wraps a tenant key under the active KEK. What is open stays open: the new wrap is another
+    /// entry.
+    pub async fn rewrap(
+        &self,
+        tenant: Uuid,
+        epoch: i32,
+        wrapped: &[u8],
+    ) -> Result<Wrapped, KeyError> {
+        let context = TenantKey::context(tenant, epoch);
+        let wrapped = Wrapped::from_bytes(wrapped)?;
+        let key = self.bounded(self.provider.unwrap(&wrapped, &context)).await?;
+        let rewrapped = self.bounded(self.provider.wrap(&key, &context)).await?;
+        // It will replace the only other way to this key.
+        let opened = self.bounded(self.provider.unwrap(&rewrapped, &context)).await?;
+        verify_slices_are_equal(opened.expose(), key.expose()).map_err(|_| SealFailed)?;
+        Ok(rewrapped)
+    }
+
+    /// Closes the key of a tenant's epoch. Whoever uses it at the moment may finish.
+    pub fn forget(&self, tenant: Uuid, epoch: i32) {
+        self.entries().retain(|id, _| (id.tenant, id.epoch) != (tenant, epoch));
+    }
+
+    /// The provider. What is asked of it directly has no time limit: see [`refresh`](Self::refresh)
+    /// and [`destroyed`](Self::destroyed).
+    pub fn provider(&self) -> &dyn KeyProvider {
+        &*self.provider
+    }
+
+    /// [`KeyProvider::refresh`], within the time limit.
+    pub async fn refresh(&self) -> Result<(), KeyError> {
+        self.bounded(self.provider.refresh()).await
+    }
+
+    /// [`KeyProvider::destroyed`], within the time limit.
+    pub async fn destroyed(&self, id: &KeyId) -> Result<bool, KeyError> {
+        self.bounded(self.provider.destroyed(id)).await
+    }
+
     async fn open(&self, tenant: Uuid, epoch: i32, wrapped: &[u8]) -> Result<TenantKey, KeyError> {
         let wrapped = Wrapped::from_bytes(wrapped)?;
         let context = TenantKey::context(tenant, epoch);
         let key = self.bounded(self.provider.unwrap(&wrapped, &context)).await?;
         Ok(TenantKey::new(tenant, epoch, key))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<EntryId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn bounded<T>(&self, call: ProviderFuture<'_, T>) -> Result<T, KeyError> {
@@ -121,9 +180,9 @@ impl Keyring {
     }
 
     /// The slot of a key, made where it is missing. Making one drops what has expired.
-    fn slot(&self, id: EntryId) -> Arc<AsyncMutex<Slot>> {
+    fn slot(&self, id: EntryId) -> Arc<RwLock<Slot>> {
         let now = Instant::now();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries();
         if let Some(entry) = entries.get_mut(&id) {
             entry.last_used = now;
             return Arc::clone(&entry.slot);
@@ -136,7 +195,7 @@ impl Keyring {
             };
             entries.remove(&oldest);
         }
-        let slot = Arc::new(AsyncMutex::new(Slot::Empty));
+        let slot = Arc::new(RwLock::new(Slot::Empty));
         entries.insert(id, Entry { slot: Arc::clone(&slot), last_used: now });
         slot
     }

@@ -1,7 +1,7 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::super::provider::Capabilities;
-use super::super::{Context, KeyId, SealBroken, SealFailed, wrap};
+use super::super::{Context, SealBroken, wrap};
 use super::*;
 
 const LIMITS: KeyringLimits = KeyringLimits {
@@ -11,18 +11,20 @@ const LIMITS: KeyringLimits = KeyringLimits {
     retry_after: Duration::from_secs(1),
 };
 
-/// A provider that takes its time, counts, and can be away.
+/// A provider that takes its time, counts, can be away, and can mix up keys.
 struct Slow {
     kek: Key,
     takes: Duration,
     calls: AtomicUsize,
     away: AtomicUsize,
+    confused: AtomicBool,
 }
 
 impl Slow {
     fn new(takes: Duration) -> Arc<Self> {
         let kek = Key::random().unwrap();
-        Arc::new(Self { kek, takes, calls: AtomicUsize::new(0), away: AtomicUsize::new(0) })
+        let (calls, away, confused) = Default::default();
+        Arc::new(Self { kek, takes, calls, away, confused })
     }
 
     fn calls(&self) -> usize {
@@ -36,8 +38,19 @@ impl KeyProvider for Slow {
     }
 
     fn wrap<'a>(&'a self, key: &'a Key, context: &'a Context) -> ProviderFuture<'a, Wrapped> {
-        let kek = KeyId::new("kek").ok_or(SealFailed);
-        Box::pin(async { Ok(wrap::wrap(&self.kek, &kek?, key, context)?) })
+        let other = Key::random().unwrap();
+        Box::pin(async move {
+            let key = if self.confused.load(Ordering::SeqCst) { &other } else { key };
+            Ok(wrap::wrap(&self.kek, &self.active(), key, context)?)
+        })
+    }
+
+    fn active(&self) -> KeyId {
+        KeyId::new("kek").unwrap()
+    }
+
+    fn versions(&self) -> Vec<KeyId> {
+        vec![self.active()]
     }
 
     fn unwrap<'a>(&'a self, wrapped: &'a Wrapped, context: &'a Context) -> ProviderFuture<'a, Key> {
@@ -159,4 +172,56 @@ async fn the_number_of_kept_keys_is_bounded() {
         ring.tenant_key(*tenant, 1, wrapped).await.unwrap();
     }
     assert_eq!(provider.calls(), 10, "the latest are kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_had_without_waiting() {
+    let (provider, ring, wrapped) = ring(Duration::from_secs(1)).await;
+    let cached = || ring.cached(Uuid::nil(), 1, &wrapped).is_some();
+    assert!(!cached());
+    let asking = at_once(&ring, &wrapped, 1);
+    let looking = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!cached(), "somebody is asking");
+    };
+    tokio::join!(asking, looking);
+    assert!(cached());
+    assert!(ring.cached(Uuid::nil(), 2, &wrapped).is_none());
+    assert!(ring.cached(Uuid::nil(), 1, &wrapped[1..]).is_none());
+    tokio::time::advance(LIMITS.ttl).await;
+    assert!(!cached(), "its time is over");
+    assert_eq!(provider.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_key_is_opened_anew() {
+    let (provider, ring, wrapped) = ring(Duration::ZERO).await;
+    at_once(&ring, &wrapped, 1).await[0].as_ref().unwrap();
+    ring.forget(Uuid::max(), 1);
+    ring.forget(Uuid::nil(), 2);
+    assert!(ring.cached(Uuid::nil(), 1, &wrapped).is_some());
+    ring.forget(Uuid::nil(), 1);
+    assert!(ring.cached(Uuid::nil(), 1, &wrapped).is_none());
+    at_once(&ring, &wrapped, 1).await[0].as_ref().unwrap();
+    assert_eq!(provider.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewrapped_tenant_key_is_the_same_key_or_none() {
+    let (provider, ring, wrapped) = ring(Duration::ZERO).await;
+    let made = ring.tenant_key(Uuid::nil(), 1, &wrapped).await.unwrap();
+    let (_, subject_key) = made.new_subject_key(Uuid::max(), 1).unwrap();
+    let rewrapped = ring.rewrap(Uuid::nil(), 1, &wrapped).await.unwrap().to_bytes();
+    assert_ne!(rewrapped, wrapped);
+    let opened = ring.tenant_key(Uuid::nil(), 1, &rewrapped).await.unwrap();
+    assert!(opened.open_subject_key(Uuid::max(), 1, &subject_key).is_ok());
+
+    let broken = Some(KeyError::Broken(SealBroken));
+    assert_eq!(ring.rewrap(Uuid::nil(), 2, &wrapped).await.err(), broken);
+    assert_eq!(ring.rewrap(Uuid::max(), 1, &wrapped).await.err(), broken);
+    provider.confused.store(true, Ordering::SeqCst);
+    assert_eq!(ring.rewrap(Uuid::nil(), 1, &wrapped).await.err(), Some(SealFailed.into()));
+    provider.away.store(1, Ordering::SeqCst);
+    let away = ring.rewrap(Uuid::nil(), 1, &wrapped).await;
+    assert!(matches!(away, Err(KeyError::Unavailable(_))));
 }

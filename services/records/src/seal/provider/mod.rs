@@ -2,13 +2,13 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
-mod file;
+mod local;
 
-pub use file::{FileProvider, KeyFileError};
+pub use local::{FileProvider, KeyFileError, MountedProvider};
 
 use std::pin::Pin;
 
-use super::{Context, Key, SealBroken, SealFailed, Wrapped};
+use super::{Context, Key, KeyId, SealBroken, SealFailed, Wrapped};
 
 /// The answer of a provider that may be far away.
 pub type ProviderFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeyError>> + Send + 'a>>;
@@ -27,6 +27,25 @@ pub trait KeyProvider: Send + Sync {
     /// Opens what [`wrap`](Self::wrap) made for the same context. A KEK that the provider does not
     /// know is [`KeyError::Broken`]: asking again would not help.
     fn unwrap<'a>(&'a self, wrapped: &'a Wrapped, context: &'a Context) -> ProviderFuture<'a, Key>;
+
+    /// Learns what became of the KEKs since: which came, which went, which is active. Where that
+    /// cannot be learnt, what was known stays in use.
+    fn refresh(&self) -> ProviderFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The KEK that new wraps use, as of the last refresh.
+    fn active(&self) -> KeyId;
+
+    /// The KEKs that open what they wrapped, as of the last refresh. At most 1,024, in the order of
+    /// their ids.
+    fn versions(&self) -> Vec<KeyId>;
+
+    /// Confirms that a KEK is gone for good, backups of the provider included. A provider asks
+    /// afresh, and one without [`Capabilities::destroy`] never confirms it.
+    fn destroyed<'a>(&'a self, _id: &'a KeyId) -> ProviderFuture<'a, bool> {
+        Box::pin(async { Ok(false) })
+    }
 }
 
 /// What a provider can do. The service offers only what its provider declares.
@@ -34,7 +53,7 @@ pub trait KeyProvider: Send + Sync {
 pub struct Capabilities {
     /// It makes a new version of its KEK when the service asks.
     pub rotate: bool,
-    /// It destroys a version of its KEK for good, backups of the provider included.
+    /// It knows when a version of its KEK is destroyed for good, backups of the provider included.
     pub destroy: bool,
 }
 

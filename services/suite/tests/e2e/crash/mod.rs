@@ -14,7 +14,7 @@ use suite::Clients;
 use tokio::task::block_in_place;
 
 use self::load::load;
-use self::place::Place;
+pub(crate) use self::place::Place;
 use self::proof::Proof;
 use self::request::Api;
 use crate::child::Child;
@@ -23,7 +23,8 @@ use crate::world::{folder, run};
 const SERVICE_ROUNDS: usize = 20;
 const POSTGRES_ROUNDS: usize = 4;
 
-fn scale() -> usize {
+/// How many times as many rounds.
+pub(crate) fn scale() -> usize {
     std::env::var("STRONGROOM_TEST_SCALE").map_or(1, |scale| scale.parse().unwrap())
 }
 

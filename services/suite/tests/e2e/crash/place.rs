@@ -12,7 +12,7 @@ use crate::world::downloads;
 /// Times that a restart is tried: another process may have got the port meanwhile.
 const STARTS: usize = 100;
 
-pub(super) struct Place {
+pub(crate) struct Place {
     options: Options,
     /// None while it is dead.
     cluster: Option<Cluster>,
@@ -21,7 +21,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Starts a Postgres that writes to disk before it answers. Blocks.
-    pub(super) fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut options = Options::new(folder.join("cluster"), downloads(), Durability::Durable);
         let cluster = Cluster::start(&options, &|_| ()).unwrap();
         let url = cluster.url().to_owned();
@@ -31,16 +31,16 @@ impl Place {
     }
 
     /// How an administrator connects.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn admin(&self) -> PgConnection {
+    pub(crate) fn admin(&self) -> PgConnection {
         PgConnection::establish(&self.url).unwrap()
     }
 
     /// Kills the first of its processes, upon which the others end as they see it.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let folder = self.cluster.as_ref().unwrap().folder().join("data/postmaster.pid");
         let text = std::fs::read_to_string(folder).unwrap();
         let pid = text.lines().next().unwrap().parse().unwrap();
@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// Starts it again, and waits until it has recovered. Blocks.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         drop(self.cluster.take());
         for _ in 0..STARTS {
             match Cluster::start(&self.options, &|_| ()) {

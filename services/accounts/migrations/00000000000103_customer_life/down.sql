@@ -1,0 +1,20 @@
+DROP TABLE erasure_cursors;
+DROP TABLE relationship_graphs;
+DROP TABLE relationships;
+DROP TABLE kyc_decisions;
+DROP TABLE customer_external_ids;
+DROP INDEX customer_labels_value;
+DROP INDEX customers_kyc_expire;
+DROP INDEX customers_kyc;
+DROP INDEX customers_state;
+DROP INDEX customers_kind;
+DROP INDEX customers_time;
+ALTER TABLE customer_labels DROP COLUMN create_time;
+ALTER TABLE customers
+    DROP COLUMN erase_time,
+    DROP COLUMN close_time,
+    DROP COLUMN profile_version,
+    DROP COLUMN kyc_update_time,
+    DROP COLUMN kyc_expire_time,
+    DROP COLUMN kyc_level,
+    DROP COLUMN kyc_state;

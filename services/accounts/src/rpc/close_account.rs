@@ -1,0 +1,13 @@
+//! `AccountService.CloseAccount`.
+
+use strongroom_proto::accounts::v1 as wire;
+use tonic::{Request, Response, Status};
+
+use super::Rpc;
+
+pub(super) async fn call(
+    _rpc: &Rpc,
+    _request: Request<wire::CloseAccountRequest>,
+) -> Result<Response<wire::Account>, Status> {
+    Err(Status::unimplemented("NOT YET"))
+}

@@ -1,0 +1,3 @@
+//! What callers call beside what `world` has.
+
+pub(crate) mod records;
