@@ -10,7 +10,7 @@ use shared::grpc::client::{self, Peer};
 use shared::token::WorkloadSigner;
 use tokio_util::sync::CancellationToken;
 
-use crate::{SERVICE, reconciler};
+use crate::{SERVICE, reconciler, sweeper};
 
 /// The configuration of this service.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +40,18 @@ pub struct Config {
     /// How eagerly the ledger is told again.
     #[command(flatten)]
     pub reconciler: reconciler::Config,
+    /// How eagerly what follows without a call is looked for.
+    #[command(flatten)]
+    pub sweeper: sweeper::Config,
+    /// Years for which what is about a customer is needed after the customer is closed
+    #[arg(
+        long,
+        env = "STRONGROOM_RETENTION_YEARS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(0..=100),
+        help_heading = "Customers"
+    )]
+    pub retention_years: u16,
 }
 
 impl AsRef<Common> for Config {

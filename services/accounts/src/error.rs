@@ -20,6 +20,9 @@ pub(crate) enum Error {
         /// Who has it, by name.
         holder: String,
     },
+    /// A check went well, and is rolled back.
+    #[error("it was a check only")]
+    Checked,
     /// The state does not allow it.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
@@ -74,6 +77,8 @@ impl From<Error> for Problem {
                     .figure("state", state)
                     .figure("allowed", allowed.join(", "))
             }
+            // Whoever checks knows that.
+            Error::Checked => Self::internal(),
             Error::Unreadable(error) => {
                 tracing::error!(%error, "a profile cannot be given");
                 Self::internal()

@@ -12,9 +12,10 @@ mod reconciler;
 mod registrar;
 mod rpc;
 mod store;
+mod sweeper;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use shared::boot::{Base, BootError, Service, run_service, undescribed, unlocated};
+use shared::boot::{Base, BootError, Service, run_service, undescribed};
 use shared::clock::Clock;
 use shared::db::Schema;
 use tokio::net::TcpListener;
@@ -24,9 +25,12 @@ use tonic::service::Routes;
 
 use clients::{Ledger, Records};
 pub use config::Config;
+pub use domain::diagrams;
 pub use reconciler::Config as ReconcilerConfig;
 use reconciler::Reconciler;
 use registrar::Registrar;
+pub use sweeper::Config as SweeperConfig;
+use sweeper::Sweeper;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -35,9 +39,36 @@ pub const SERVICE: Service = Service {
     schema: Schema { name: "accounts", migrations: &MIGRATIONS, binary: 1 },
     port: 7001,
     admin_port: 9001,
-    operations: &["create-customer", "create-account"],
+    operations: &[
+        "activate-customer",
+        "add-holder",
+        "add-relationship",
+        "approve-kyc",
+        "close-account",
+        "close-customer",
+        "create-account",
+        "create-customer",
+        "expire-kyc",
+        "freeze-account",
+        "freeze-customer",
+        "mark-dormant",
+        "reactivate-account",
+        "reinstate-customer",
+        "reject-kyc",
+        "remove-holder",
+        "remove-relationship",
+        "reopen-account",
+        "set-limits",
+        "submit-kyc",
+        "suspend-customer",
+        "unfreeze-account",
+        "unfreeze-customer",
+        "update-account",
+        "update-customer",
+        "update-holder",
+    ],
     describe: undescribed,
-    locate: unlocated,
+    locate: store::events::locate,
 };
 
 /// Serves until `shutdown`, then drains.
@@ -70,6 +101,16 @@ fn routes(
 ) -> Result<Routes, BootError> {
     let peers = config.peers(&base.clock, stop)?;
     let limit = config.common.server.max_message_bytes;
+    let records = Records::new(peers.records, limit, config.retention_years);
+    let sweeper = Sweeper {
+        config: config.sweeper.clone(),
+        db: base.db.clone(),
+        clock: base.clock.clone(),
+        tenants: base.tenants.clone(),
+        records: records.clone(),
+        nudge: base.nudge.clone(),
+    };
+    tasks.spawn(sweeper.run(stop.clone()));
     let registrar = Registrar {
         db: base.db.clone(),
         clock: base.clock.clone(),

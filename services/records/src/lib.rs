@@ -120,7 +120,6 @@ fn rpc(base: Base, config: &Config) -> Result<Rpc, BootError> {
         db: base.db,
         tenants: base.tenants,
         clock: base.clock,
-        timeline: base.timeline,
         nudge: base.nudge,
         events: base.events,
         sweep: Arc::default(),

@@ -105,12 +105,17 @@ impl Sweeper {
         if tenant.allow(false).is_err() {
             return Ok(());
         }
-        let mut held = None;
+        let (mut held, mut more) = (None, true);
         for _ in 0..LOOKS {
             held = self.take(id, held).await?;
-            if held.is_none() || !self.steps(&tenant).await || shutdown.is_cancelled() {
+            more = held.is_some() && self.steps(&tenant).await;
+            if !more || shutdown.is_cancelled() {
                 break;
             }
+        }
+        if more {
+            // It goes on as soon as the others have had their turn.
+            self.rpc.sweep.notify_one();
         }
         match held {
             Some(held) => self.settle(id, held).await,

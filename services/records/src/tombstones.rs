@@ -218,13 +218,11 @@ async fn again(rpc: &Rpc, tenant: &Arc<TenantInfo>, asked: Erasure) -> Result<()
             open.revision += 1;
             erasures::update(conn, id, &open)?;
         }
-        let mut erasure = match erasures::lock(conn, id, name)? {
-            Some(found) => found,
-            None => {
-                erasures::insert(conn, id, &asked)?;
-                asked.clone()
-            }
-        };
+        let found = erasures::lock(conn, id, name)?;
+        if found.is_none() {
+            erasures::insert(conn, id, &asked)?;
+        }
+        let mut erasure = found.unwrap_or_else(|| asked.clone());
         erasure.epochs = erasure.epochs.or(asked.epochs);
         erasure.shred_time = asked.shred_time;
         erasing::destroy(conn, id, &subject, &mut erasure, now)?;

@@ -38,10 +38,17 @@ const WORKLOADS: [(&str, &[&str]); 3] = [
     (
         "accounts",
         &[
-            "records.subjects.create",
+            "events.events.list",
+            "records.purposes.*",
+            "records.recordTypes.create",
             "records.records.create",
             "records.records.get",
             "records.records.getFull",
+            "records.records.lookup",
+            "records.records.update",
+            "records.retentionInterests.set",
+            "records.subjects.create",
+            "records.subjects.list",
             "transactions.ledgerAccounts.*",
         ],
     ),

@@ -48,6 +48,11 @@ impl Arguments {
             audience: audience.to_owned(),
         }
     }
+
+    /// The same for another person or program.
+    pub(crate) fn of(self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self }
+    }
 }
 
 /// Signs a token that says this.

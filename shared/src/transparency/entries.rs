@@ -80,6 +80,12 @@ fn entered_query(
     tenant: TenantId,
     things: &[(uuid::Uuid, Timestamp)],
 ) -> Statement<impl QueryFragment<Pg> + use<>> {
+    fn column<T>(
+        things: &[(uuid::Uuid, Timestamp)],
+        value: impl Fn(&(uuid::Uuid, Timestamp)) -> T,
+    ) -> Vec<T> {
+        things.iter().map(value).collect()
+    }
     // Hashes stand in the change until it has its position, and in the tree from then on.
     const SELECT: &str = "\
         SELECT w.place, c.position + c.at - 1 AS position, \
@@ -91,12 +97,6 @@ fn entered_query(
                 ORDER BY id LIMIT $5) near \
             WHERE ids @> ARRAY[w.id] LIMIT 1) c ORDER BY w.place";
     let end = |time: Timestamp| time.micros().saturating_add(WINDOW_MICROS);
-    fn column<T>(
-        things: &[(uuid::Uuid, Timestamp)],
-        value: impl Fn(&(uuid::Uuid, Timestamp)) -> T,
-    ) -> Vec<T> {
-        things.iter().map(value).collect()
-    }
     let binds = (
         tenant.into_sql::<Uuid>(),
         column(things, |one| one.0).into_sql::<Array<Uuid>>(),

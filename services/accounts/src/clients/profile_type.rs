@@ -16,7 +16,7 @@ pub(crate) const PHONE_INDEX: &str = "phone";
 pub(crate) const TAX_ID_INDEX: &str = "tax-id";
 
 /// The document of `Profile`. Members that a later version adds are let through.
-const SCHEMA: &str = r##"{
+const SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object",
   "required": ["fullName"],
@@ -57,7 +57,7 @@ const SCHEMA: &str = r##"{
       }
     }
   }
-}"##;
+}"#;
 
 /// What declares it: the same for every tenant and at every attempt.
 pub(super) fn declaration() -> records::CreateRecordTypeRequest {

@@ -41,6 +41,8 @@ pub(crate) struct Records {
     type_client: RecordTypeServiceClient<Channel>,
     governance_client: GovernanceServiceClient<Channel>,
     event_client: EventServiceClient<Channel>,
+    /// For how many years what is about a customer is needed after the customer is closed.
+    retention_years: u16,
     /// The tenants in which the type of profiles is declared.
     declared: Arc<Mutex<HashSet<TenantId>>>,
 }
@@ -68,7 +70,7 @@ macro_rules! ask {
 
 impl Records {
     /// The records service behind a peer, with answers up to `limit` bytes.
-    pub(crate) fn new(peer: Peer, limit: usize) -> Self {
+    pub(crate) fn new(peer: Peer, limit: usize, retention_years: u16) -> Self {
         let channel = || peer.channel();
         Self {
             subject_client: SubjectServiceClient::new(channel()).max_decoding_message_size(limit),
@@ -76,6 +78,7 @@ impl Records {
             type_client: RecordTypeServiceClient::new(channel()),
             governance_client: GovernanceServiceClient::new(channel()),
             event_client: EventServiceClient::new(channel()).max_decoding_message_size(limit),
+            retention_years,
             declared: Arc::default(),
             peer,
         }
@@ -189,13 +192,15 @@ impl Records {
         Ok(found.records.iter().filter_map(|record| customer_of(&record.subject)).collect())
     }
 
-    /// Says until when what is about a customer is needed; open where there is no end.
+    /// Says that what is about a customer is needed: until some years after the customer was
+    /// closed, and without an end before that.
     pub(crate) async fn retain(
         &self,
         call: &Call,
         customer: CustomerId,
-        end: Option<Timestamp>,
+        close_time: Option<Timestamp>,
     ) -> Result<(), Problem> {
+        let end = close_time.map(|time| years_later(time, self.retention_years));
         let interest = records::RetentionInterest {
             subject: format!("subjects/{}", customer.uuid()),
             source: INTEREST_SOURCE.to_owned(),
@@ -255,9 +260,8 @@ impl Records {
         let request = profile_type::declaration();
         let declared = ask!(self, call, type_client.create_record_type(request)).await;
         // Somebody has declared it, perhaps as another version of this service has it.
-        let is_there = |problem: &Problem| {
-            matches!(problem.reason, Reason::IdTaken | Reason::RequestIdReused)
-        };
+        let is_there =
+            |problem: &Problem| matches!(problem.reason, Reason::IdTaken | Reason::RequestIdReused);
         if let Err(problem) = declared
             && !is_there(&problem)
         {
@@ -279,6 +283,18 @@ fn content(profile: &Profile) -> records::Record {
     }
 }
 
+/// The time so many years later, by the calendar of UTC.
+fn years_later(time: Timestamp, years: u16) -> Timestamp {
+    let later = || {
+        let time = jiff::Timestamp::from_microsecond(time.micros()).ok()?;
+        let span = jiff::Span::new().try_years(years).ok()?;
+        let later = time.to_zoned(jiff::tz::TimeZone::UTC).checked_add(span).ok()?;
+        Some(Timestamp::from_micros(later.timestamp().as_microsecond()))
+    };
+    // Past the end of the calendar there is no later time.
+    later().unwrap_or(time)
+}
+
 /// The name of a customer's subject.
 pub(crate) fn subject_name(customer: &Customer) -> String {
     format!("subjects/{}", customer.id.uuid())
@@ -292,4 +308,19 @@ fn customer_of(subject: &str) -> Option<CustomerId> {
 
 fn record_name(id: Uuid) -> String {
     format!("records/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn years_are_those_of_the_calendar() {
+        let time = |text: &str| {
+            Timestamp::from_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
+        };
+        let close = time("2024-02-29T10:00:00Z");
+        assert_eq!(years_later(close, 10), time("2034-02-28T10:00:00Z"));
+        assert_eq!(years_later(close, 0), close);
+    }
 }

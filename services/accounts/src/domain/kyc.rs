@@ -124,7 +124,7 @@ impl Kyc {
 }
 
 /// A version of a record on which a decision rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Evidence {
     /// The record.
     pub(crate) record: Uuid,

@@ -75,13 +75,14 @@ impl Span {
 
     /// Whether both hold at one time.
     pub(crate) fn meets(self, other: Self) -> bool {
-        let starts_before = |one: Self, end: Option<Timestamp>| end.is_none_or(|end| one.start < end);
+        let starts_before =
+            |one: Self, end: Option<Timestamp>| end.is_none_or(|end| one.start < end);
         starts_before(self, other.end) && starts_before(other, self.end)
     }
 }
 
 /// What one customer is to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Relationship {
     /// The id.
     pub(crate) id: RelationshipId,
@@ -101,7 +102,7 @@ pub(crate) struct Relationship {
 
 impl Relationship {
     /// The resource name.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(self) -> String {
         format!("{}/{}", self.customer.name(), self.id.name())
     }
 

@@ -84,9 +84,8 @@ async fn handle(rpc: &Rpc, call: &Call, lookup: Lookup) -> Result<Vec<Customer>,
             })?
         }
     };
-    let read = move |conn: &mut PgConnection| {
-        Ok::<_, Error>(customers::select_all(conn, tenant, &ids)?)
-    };
+    let read =
+        move |conn: &mut PgConnection| Ok::<_, Error>(customers::select_all(conn, tenant, &ids)?);
     let found = rpc.db.read("get_customers", call.scope(), read).await?;
     Ok(found.into_values().collect())
 }

@@ -198,9 +198,8 @@ impl Rpc {
     /// Stores a decision of business with the request id, so that a repeat gets the same answer.
     async fn freeze(&self, call: &Call, request: outcome::Request, problem: Problem) -> Problem {
         let decided = problem.clone();
-        let refuse = move |_: &mut PgConnection| {
-            Err::<Infallible, _>(Error::Problem(decided.clone()))
-        };
+        let refuse =
+            move |_: &mut PgConnection| Err::<Infallible, _>(Error::Problem(decided.clone()));
         let (scope, request) = (call.scope(), Some(request));
         match outcome::once(&self.db, "refuse", scope, request, String::new(), refuse).await {
             Err(problem) => problem,

@@ -1,13 +1,32 @@
-//! `CustomerService.RejectKyc`.
+//! `RejectKyc`.
 
+use shared::field::{self, At as _, Decoded};
+use shared::grpc::Call;
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::Rpc;
+use super::kyc::{self, Decide};
+use crate::domain::{CustomerId, KycStep};
+
+const OPERATION: &str = "reject-kyc";
 
 pub(super) async fn call(
-    _rpc: &Rpc,
-    _request: Request<wire::RejectKycRequest>,
+    rpc: &Rpc,
+    request: Request<wire::RejectKycRequest>,
 ) -> Result<Response<wire::Customer>, Status> {
-    Err(Status::unimplemented("NOT YET"))
+    let call = Call::of(&request)?;
+    let decide = decode(request.into_inner())?;
+    Ok(kyc::decide(rpc, &call, OPERATION, decide).await?)
+}
+
+fn decode(request: wire::RejectKycRequest) -> Decoded<Decide> {
+    Ok(Decide {
+        id: CustomerId::parse_name(&request.name).at("name")?,
+        step: KycStep::Reject,
+        reason_code: kyc::reason_code(request.reason_code)?,
+        evidence: kyc::evidence(&request.evidence, 0)?,
+        etag: request.etag,
+        request_id: field::required_request_id(request.request_id).at("request_id")?,
+    })
 }

@@ -30,8 +30,9 @@ pub(crate) fn insert(
     if ids.is_empty() {
         return Ok(());
     }
-    let row = |(kind, value)| Row { tenant_id: tenant, kind, value, customer_id: id };
-    let rows: Vec<Row> = ids.iter().map(row).collect();
+    let rows =
+        ids.iter().map(|(kind, value)| Row { tenant_id: tenant, kind, value, customer_id: id });
+    let rows: Vec<Row> = rows.collect();
     let insert = diesel::insert_into(customer_external_ids::table).values(&rows);
     if insert.on_conflict_do_nothing().execute(conn)? == rows.len() {
         return Ok(());
@@ -67,11 +68,7 @@ pub(crate) fn replace(
 }
 
 /// Deletes the ids of a customer.
-pub(crate) fn delete(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    id: CustomerId,
-) -> QueryResult<()> {
+pub(crate) fn delete(conn: &mut PgConnection, tenant: TenantId, id: CustomerId) -> QueryResult<()> {
     diesel::delete(customer_external_ids::table)
         .filter(customer_external_ids::tenant_id.eq(tenant))
         .filter(customer_external_ids::customer_id.eq(id))
@@ -99,11 +96,11 @@ pub(super) fn select(
     tenant: TenantId,
     ids: &[CustomerId],
 ) -> QueryResult<HashMap<CustomerId, BTreeMap<String, String>>> {
-    use customer_external_ids::{customer_id, kind, tenant_id, value};
-    let found: Vec<(CustomerId, String, String)> = customer_external_ids::table
-        .filter(tenant_id.eq(tenant))
-        .filter(customer_id.eq_any(ids))
-        .select((customer_id, kind, value))
+    use customer_external_ids::{self as columns, table};
+    let found: Vec<(CustomerId, String, String)> = table
+        .filter(columns::tenant_id.eq(tenant))
+        .filter(columns::customer_id.eq_any(ids))
+        .select((columns::customer_id, columns::kind, columns::value))
         .load(conn)?;
     let mut of: HashMap<CustomerId, BTreeMap<String, String>> = HashMap::new();
     for (id, kind, value) in found {

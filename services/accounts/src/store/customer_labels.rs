@@ -51,11 +51,7 @@ pub(crate) fn replace(
 }
 
 /// Deletes the labels of a customer.
-pub(crate) fn delete(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    id: CustomerId,
-) -> QueryResult<()> {
+pub(crate) fn delete(conn: &mut PgConnection, tenant: TenantId, id: CustomerId) -> QueryResult<()> {
     diesel::delete(customer_labels::table)
         .filter(customer_labels::tenant_id.eq(tenant))
         .filter(customer_labels::customer_id.eq(id))

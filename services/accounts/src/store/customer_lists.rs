@@ -12,9 +12,9 @@ use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
+use super::customer_external_ids;
 use super::customers::{Row, complete, select_all};
 use super::schema::{customer_labels, customers};
-use super::customer_external_ids;
 use crate::domain::{Customer, CustomerFilter, CustomerId, CustomerPosition, KycState};
 
 type Query = customers::BoxedQuery<'static, Pg, SqlTypeOf<AsSelect<Row, Pg>>>;
@@ -48,7 +48,8 @@ impl Walk<'_> {
             let ids = self.labelled(label, after, limit).load(conn)?;
             return self.in_order(conn, &ids);
         }
-        let mut found = complete(conn, self.tenant, self.page(after, limit).load(conn)?)?;
+        let rows = self.page(after, limit).load(conn)?;
+        let mut found = complete(conn, self.tenant, rows)?;
         if self.filter.kyc_state == Some(KycState::Expired) {
             let expired = self.expired(after, limit).load(conn)?;
             found.extend(complete(conn, self.tenant, expired)?);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
@@ -184,4 +186,31 @@ pub(crate) fn update(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Writes down that approvals have passed, the longest ago first, and gives their customers. Their
+/// versions stay: by the clock nothing changes.
+pub(crate) fn expire(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Customer>, DbError> {
+    let rows = customers::table
+        .filter(customers::tenant_id.eq(tenant))
+        // As the index has it: a bound value would say nothing of it to a plan for all values.
+        .filter(sql::<Bool>("kyc_state = 3"))
+        .filter(customers::kyc_expire_time.le(now))
+        .order(customers::kyc_expire_time)
+        .limit(limit)
+        .select(Row::as_select())
+        .for_no_key_update()
+        .skip_locked()
+        .load(conn)?;
+    let mut expired = complete(conn, tenant, rows)?;
+    for customer in &mut expired {
+        customer.kyc.state = KycState::Expired;
+        update(conn, tenant, customer)?;
+    }
+    Ok(expired)
 }

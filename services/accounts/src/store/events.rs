@@ -4,10 +4,12 @@ use diesel::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::changes;
+use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
-use crate::domain::Customer;
+use super::schema::{accounts, customers, relationships};
+use crate::domain::{AccountId, Customer, CustomerId, RelationshipId};
 
 /// The version of the format.
 const VERSION: u8 = 1;
@@ -62,10 +64,25 @@ impl Event {
 }
 
 /// Records an event in the transaction that makes it happen.
-pub(crate) fn record(
+pub(crate) fn record(conn: &mut PgConnection, tenant: TenantId, event: &Event) -> QueryResult<()> {
+    changes::record(conn, tenant, event.kind, &event.resource, &event.leaf(), event.at)
+}
+
+/// When a resource was made, near which its first event is found.
+pub(crate) fn locate(
     conn: &mut PgConnection,
     tenant: TenantId,
-    event: &Event,
-) -> QueryResult<()> {
-    changes::record(conn, tenant, event.kind, &event.resource, &event.leaf(), event.at)
+    resource: &str,
+) -> Result<Option<Timestamp>, DbError> {
+    let child = resource.rsplit_once("/relationships/").map(|(_, id)| id);
+    let found = if let Ok(id) = CustomerId::parse_name(resource) {
+        customers::table.find((tenant, id)).select(customers::create_time).first(conn)
+    } else if let Ok(id) = AccountId::parse_name(resource) {
+        accounts::table.find((tenant, id)).select(accounts::create_time).first(conn)
+    } else if let Some(Ok(Some(id))) = child.map(RelationshipId::parse_chosen) {
+        relationships::table.find((tenant, id)).select(relationships::create_time).first(conn)
+    } else {
+        return Ok(None);
+    };
+    Ok(found.optional()?)
 }

@@ -20,13 +20,13 @@ struct Row {
     expire_time: Option<Timestamp>,
     reviewer: String,
     reason_code: String,
-    evidence: Vec<Option<String>>,
+    evidence: Vec<String>,
     create_time: Timestamp,
 }
 
 impl Row {
     fn new(tenant: TenantId, decision: &KycDecision) -> Self {
-        let evidence = decision.evidence.iter().map(|evidence| Some(evidence.name()));
+        let evidence = decision.evidence.iter().map(|evidence| evidence.name());
         Self {
             tenant_id: tenant,
             customer_id: decision.customer,
@@ -43,7 +43,7 @@ impl Row {
 
     fn decision(self) -> Result<KycDecision, DbError> {
         let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", self.id));
-        let evidence = self.evidence.iter().flatten().map(|name| Evidence::parse(name));
+        let evidence = self.evidence.iter().map(|name| Evidence::parse(name));
         let evidence = evidence.collect::<Decoded<_>>().map_err(|_| fault("evidence"))?;
         let kyc = Kyc {
             state: KycState::from_number(self.state).ok_or_else(|| fault("state"))?,

@@ -118,30 +118,40 @@ pub(crate) fn lock_graph(
     Ok(())
 }
 
-/// Reads at most `limit` relationships of a kind that some customers have within a span.
+/// Reads the relationships of a kind that some customers have within a span; none where they are
+/// more than `max`.
 pub(crate) fn within(
     conn: &mut PgConnection,
     tenant: TenantId,
     customers: &[CustomerId],
     kind: RelationshipKind,
     span: Span,
-    limit: i64,
-) -> Result<Vec<Relationship>, DbError> {
-    let ends_later = relationships::end_time.is_null().or(relationships::end_time.gt(span.start));
+    max: usize,
+) -> Result<Option<Vec<Relationship>>, DbError> {
+    let ends_later = relationships::end_time.gt(span.start);
     let mut query = relationships::table
         .filter(relationships::tenant_id.eq(tenant))
         .filter(relationships::customer_id.eq_any(customers))
         .filter(relationships::kind.eq(kind.number()))
-        .filter(ends_later)
-        .limit(limit)
+        .filter(relationships::end_time.is_null().or(ends_later.assume_not_null()))
+        .limit(i64::try_from(max).unwrap_or(i64::MAX).saturating_add(1))
         .select(Row::as_select())
         .into_boxed();
     if let Some(end) = span.end {
         query = query.filter(relationships::start_time.lt(end));
     }
     let rows: Vec<Row> = query.load(conn)?;
-    let found = rows.into_iter().map(Row::relationship);
-    found.filter(|found| found.as_ref().map_or(true, |found| found.span.meets(span))).collect()
+    if rows.len() > max {
+        return Ok(None);
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let relationship = row.relationship()?;
+        if relationship.span.meets(span) {
+            found.push(relationship);
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Reads at most `limit` relationships from and to a customer behind a position, the oldest first.

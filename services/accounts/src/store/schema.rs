@@ -1,6 +1,27 @@
 //! The tables of the migrations, as diesel has them.
 
 diesel::table! {
+    account_external_ids (tenant_id, kind, value) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        value -> Text,
+        account_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    account_holders (tenant_id, account_id, customer_id) {
+        tenant_id -> Uuid,
+        account_id -> Uuid,
+        customer_id -> Uuid,
+        role -> SmallInt,
+        start_time -> Timestamptz,
+        end_time -> Nullable<Timestamptz>,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     account_labels (tenant_id, account_id, key) {
         tenant_id -> Uuid,
         account_id -> Uuid,
@@ -23,6 +44,12 @@ diesel::table! {
         version -> BigInt,
         create_time -> Timestamptz,
         update_time -> Timestamptz,
+        parent_id -> Nullable<Uuid>,
+        limits -> Text,
+        controls_version -> BigInt,
+        acknowledged_version -> BigInt,
+        disposition_id -> Nullable<Uuid>,
+        close_time -> Nullable<Timestamptz>,
     }
 }
 
@@ -73,6 +100,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    freezes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        account_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        direction -> SmallInt,
+        amount -> Nullable<Numeric>,
+        reason_code -> Text,
+        authority -> Text,
+        case_reference -> Nullable<Text>,
+        end_time -> Nullable<Timestamptz>,
+        honour_holds -> Bool,
+        principal -> Text,
+        create_time -> Timestamptz,
+        lifter -> Nullable<Text>,
+        lift_time -> Nullable<Timestamptz>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
     kyc_decisions (tenant_id, customer_id, id) {
         tenant_id -> Uuid,
         customer_id -> Uuid,
@@ -82,7 +130,7 @@ diesel::table! {
         expire_time -> Nullable<Timestamptz>,
         reviewer -> Text,
         reason_code -> Text,
-        evidence -> Array<Nullable<Text>>,
+        evidence -> Array<Text>,
         create_time -> Timestamptz,
     }
 }

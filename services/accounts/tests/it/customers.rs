@@ -57,7 +57,7 @@ async fn a_customer_is_a_subject_with_a_sealed_profile() {
             "lines": [format!("{MARKER}strasse 1")], "postalCode": "8001", "city": MARKER,
             "country": "CH",
         }],
-        "taxIds": [{ "country": "CH", "number": MARKER }],
+        "taxIds": [{ "country": "CH", "number": MARKER, "key": format!("CH{MARKER}") }],
     });
     assert_eq!(document, expected);
 

@@ -1,16 +1,14 @@
 //! The peers as small servers: they keep what they are asked for, are idempotent as the real ones
 //! are, and fail on demand.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::Value;
 use shared::problem::{Problem, Reason};
 use shared::testing::{Proxy, listener};
-use strongroom_proto::records::v1 as records;
-use strongroom_proto::records::v1::record_service_server::{RecordService, RecordServiceServer};
-use strongroom_proto::records::v1::subject_service_server::{SubjectService, SubjectServiceServer};
 use strongroom_proto::transactions::v1 as transactions;
 use strongroom_proto::transactions::v1::ledger_service_server::{
     LedgerService, LedgerServiceServer,
@@ -31,9 +29,7 @@ pub(crate) struct Failure {
 struct State {
     failure: Option<Failure>,
     calls: Vec<&'static str>,
-    subjects: BTreeMap<String, String>,
-    records: BTreeMap<String, records::CreateRecordRequest>,
-    reads: Vec<records::GetRecordRequest>,
+    records: records::State,
     registered: BTreeMap<String, transactions::RegisterLedgerAccountRequest>,
 }
 
@@ -52,9 +48,7 @@ impl Peers {
     }
 
     pub(crate) async fn serve_records(&self) -> Proxy {
-        let records = RecordServiceServer::new(self.clone());
-        let subjects = SubjectServiceServer::new(self.clone());
-        Self::serve(Routes::new(records).add_service(subjects)).await
+        Self::serve(records::routes(self)).await
     }
 
     pub(crate) async fn serve_transactions(&self) -> Proxy {
@@ -73,23 +67,6 @@ impl Peers {
     /// How often a method was called.
     pub(crate) fn calls(&self, method: &str) -> usize {
         self.state().calls.iter().filter(|called| **called == method).count()
-    }
-
-    pub(crate) fn subjects(&self) -> Vec<String> {
-        self.state().subjects.keys().cloned().collect()
-    }
-
-    /// A subject that somebody else created.
-    pub(crate) fn add_subject(&self, id: &str) {
-        self.state().subjects.insert(id.to_owned(), "somebody-else".to_owned());
-    }
-
-    pub(crate) fn records(&self) -> Vec<records::CreateRecordRequest> {
-        self.state().records.values().cloned().collect()
-    }
-
-    pub(crate) fn reads(&self) -> Vec<records::GetRecordRequest> {
-        self.state().reads.clone()
     }
 
     pub(crate) fn registered(&self) -> Vec<transactions::RegisterLedgerAccountRequest> {
@@ -120,72 +97,6 @@ impl Peers {
 
 fn taken(name: String) -> Problem {
     Problem::new(Reason::IdTaken, "It is in use.").figure("name", name)
-}
-
-#[tonic::async_trait]
-impl SubjectService for Peers {
-    async fn create_subject(
-        &self,
-        request: Request<records::CreateSubjectRequest>,
-    ) -> Result<Response<records::Subject>, Status> {
-        self.work("CreateSubject", &request, |state| {
-            let asked = request.get_ref();
-            let name = format!("subjects/{}", asked.subject_id);
-            let first = state.subjects.entry(asked.subject_id.clone());
-            if *first.or_insert_with(|| asked.request_id.clone()) != asked.request_id {
-                return Err(taken(name));
-            }
-            Ok(records::Subject { name, ..Default::default() })
-        })
-    }
-}
-
-#[tonic::async_trait]
-impl RecordService for Peers {
-    async fn create_record(
-        &self,
-        request: Request<records::CreateRecordRequest>,
-    ) -> Result<Response<records::Record>, Status> {
-        self.work("CreateRecord", &request, |state| {
-            let asked = request.get_ref();
-            let first = state.records.entry(format!("records/{}", asked.record_id));
-            if first.or_insert_with(|| asked.clone()) != asked {
-                let message = "The request_id was used for another request.";
-                return Err(Problem::new(Reason::RequestIdReused, message));
-            }
-            Ok(records::Record::default())
-        })
-    }
-
-    async fn get_record(
-        &self,
-        request: Request<records::GetRecordRequest>,
-    ) -> Result<Response<records::Record>, Status> {
-        self.work("GetRecord", &request, |state| {
-            let asked = request.get_ref();
-            if asked.purpose != "SUPPORT" {
-                return Err(Problem::new(Reason::PurposeUnknown, "must be a purpose"));
-            }
-            state.reads.push(asked.clone());
-            let found = state.records.get(&asked.name);
-            let found = found.ok_or_else(|| Problem::not_found("record", &asked.name))?;
-            let mut record = found.record.clone().unwrap();
-            if asked.view() == records::RecordView::Masked {
-                let mut content: Value = serde_json::from_slice(&record.content).unwrap();
-                mask(&mut content);
-                record.content = content.to_string().into();
-            }
-            Ok(record)
-        })
-    }
-}
-
-fn mask(value: &mut Value) {
-    match value {
-        Value::Object(members) => members.values_mut().for_each(mask),
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        leaf => *leaf = Value::from("***"),
-    }
 }
 
 #[tonic::async_trait]

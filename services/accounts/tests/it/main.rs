@@ -5,12 +5,16 @@
 
 mod accounts;
 mod bad_input;
+mod customer_changes;
 mod customers;
+mod erasures;
 mod fakes;
 mod isolation;
 mod lists;
+mod relationships;
 mod resume;
 mod setup;
+mod verification;
 
 use shared::testing::{TestDatabase, print_schema};
 

@@ -67,6 +67,7 @@ impl World {
         arguments.extend(["--workload-key", &key]);
         arguments.extend(["--records", &addresses.0, "--transactions", &addresses.1]);
         arguments.extend(["--reconcile-interval", "0.02", "--reconcile-backoff", "0.1"]);
+        arguments.extend(["--sweep-interval", "0.02"]);
         arguments.extend(more);
         let config: Config = config(&arguments);
         let server = run(config.clone()).await;

@@ -87,8 +87,9 @@ mod tests {
 
     #[test]
     fn each_step_is_allowed_from_one_state() {
+        type Step = fn(Record) -> Result<Record, Problem>;
         use RecordState::{Active, Deleted, Purged};
-        let steps: [(fn(Record) -> Result<Record, Problem>, RecordState); 4] = [
+        let steps: [(Step, RecordState); 4] = [
             (|record| record.allow_change().map(|()| record), Active),
             (|record| record.delete(NOW), Active),
             (Record::undelete, Deleted),

@@ -109,12 +109,12 @@ fn decide_one(
     consents: &BTreeMap<SubjectId, Vec<Consent>>,
     now: Timestamp,
 ) -> Result<Option<String>, Problem> {
-    let found = found.as_ref().map_err(|Missing(subject)| match subject {
-        None => target.id.not_found(),
-        Some(_) => {
-            let name = format!("{}/versions/{}", target.id, target.version);
-            Problem::not_found("record version", name)
+    let found = found.as_ref().map_err(|Missing(subject)| {
+        if subject.is_none() {
+            return target.id.not_found();
         }
+        let name = format!("{}/versions/{}", target.id, target.version);
+        Problem::not_found("record version", name)
     })?;
     reading.decide(&Facts {
         record: &found.record,

@@ -107,12 +107,11 @@ pub(super) fn overtaken(rpc: &Rpc, call: &Call, problem: &Problem) {
 fn misfit(misfit: &Misfit) -> Problem {
     let field = match misfit {
         Misfit::ContentType(_) => "record.content_type".to_owned(),
-        Misfit::NoJson(_) => FIELD.to_owned(),
+        Misfit::NoJson(_) | Misfit::NotIndexed(NotIndexed::TooMany) => FIELD.to_owned(),
         Misfit::Schema(all) => {
             format!("{FIELD}{}", all.first().map_or("", |violation| &violation.path))
         }
         Misfit::NotIndexed(NotIndexed::TooLong(path)) => format!("{FIELD}{path}"),
-        Misfit::NotIndexed(NotIndexed::TooMany) => FIELD.to_owned(),
     };
     invalid(misfit.to_string()).in_field(field)
 }

@@ -42,12 +42,12 @@ async fn handle(
         }
         let before = page.after.unwrap_or(i64::MAX);
         let found = record_versions::list(conn, tenant, id, before, page.limit())?;
-        Ok(page.fill(Found::all(found), bytes_max, |one| one.version, encode))
+        Ok(page.fill(Found::all(found), bytes_max, |one| one.version, |one| encode(&one)))
     };
     rpc.db.read("list_record_versions", call.scope(), read).await
 }
 
-fn encode(version: RecordVersion) -> wire::RecordVersion {
+fn encode(version: &RecordVersion) -> wire::RecordVersion {
     wire::RecordVersion {
         name: record_version::name(version.record, version.version),
         version: version.version,

@@ -81,7 +81,6 @@ use strongroom_proto::records::v1 as wire;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use uuid::Uuid;
 use wire::access_log_service_server::AccessLogServiceServer;
 use wire::governance_service_server::GovernanceServiceServer;
 use wire::key_service_server::KeyServiceServer;
@@ -112,8 +111,6 @@ pub(crate) struct Rpc {
     pub(crate) tenants: Tenants,
     /// The time.
     pub(crate) clock: Clock,
-    /// The history that the database is in.
-    pub(crate) timeline: Uuid,
     /// To be told of every tenant for whom something was committed.
     pub(crate) nudge: Nudge,
     /// What happened, for those who watch it.

@@ -79,9 +79,9 @@ pub(super) async fn call(
     let Some(Frame::Header(header)) = frames.next().await? else {
         return Err(frames::out_of_order("header", "must be the first frame").into());
     };
-    let command = header::decode(header)?;
+    let command = header::decode(*header)?;
     let answer = match begin::begin(rpc, &call, command).await? {
-        Begun::Before(record) => Created::Before(record),
+        Begun::Before(record) => Created::Before(*record),
         Begun::Now(begun) => {
             let (open, lease) = *begun;
             Created::Now(Box::pin(stream(rpc, &call, open, lease, frames)).await?)

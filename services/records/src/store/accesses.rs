@@ -8,7 +8,7 @@ use diesel::sql_types::{
 };
 use shared::changes;
 use shared::db::statement;
-use shared::ids::TenantId;
+use shared::ids::{Id, TenantId};
 use shared::problem::reason_name;
 use shared::time::Timestamp;
 use shared::transparency::leaf_hash;
@@ -94,8 +94,8 @@ pub(super) fn insertion(
         column(accesses, |a| a.commitment.value.as_slice()).into_sql::<Array<Binary>>(),
         column(accesses, |a| a.workload.as_deref()).into_sql::<Array<Nullable<Text>>>(),
         column(accesses, |a| a.action.permission()).into_sql::<Array<Text>>(),
-        column(accesses, |a| a.subject.map(|id| id.uuid())).into_sql::<Array<Nullable<SqlUuid>>>(),
-        column(accesses, |a| a.record.map(|id| id.uuid())).into_sql::<Array<Nullable<SqlUuid>>>(),
+        column(accesses, |a| a.subject.map(Id::uuid)).into_sql::<Array<Nullable<SqlUuid>>>(),
+        column(accesses, |a| a.record.map(Id::uuid)).into_sql::<Array<Nullable<SqlUuid>>>(),
         column(accesses, |a| a.version).into_sql::<Array<Nullable<BigInt>>>(),
         column(accesses, |a| a.resource.as_deref()).into_sql::<Array<Nullable<Text>>>(),
         column(accesses, |a| a.view.map(view)).into_sql::<Array<Nullable<SmallInt>>>(),

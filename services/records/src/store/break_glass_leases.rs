@@ -11,6 +11,12 @@ use super::schema::break_glass_leases;
 use crate::domain::break_glass::{Lease, LeaseId, Verdict};
 use crate::domain::subject::SubjectId;
 
+/// Leases whose review is late and of which nobody was told.
+pub(super) const LATE: &str = "\
+    SELECT id, subject_id, review_due_time FROM break_glass_leases WHERE tenant_id = $1 \
+        AND verdict IS NULL AND NOT is_overdue_told AND review_due_time <= $2 \
+    ORDER BY review_due_time LIMIT (SELECT $3) FOR UPDATE SKIP LOCKED";
+
 #[derive(Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = break_glass_leases)]
 struct Row {
@@ -150,15 +156,15 @@ pub(crate) fn tell_late(
     now: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<Late>> {
-    const TELL: &str = "\
-        UPDATE break_glass_leases SET is_overdue_told = true WHERE tenant_id = $1 AND id IN ( \
-            SELECT id FROM break_glass_leases WHERE tenant_id = $1 AND verdict IS NULL \
-                AND NOT is_overdue_told AND review_due_time <= $2 \
-            ORDER BY review_due_time LIMIT $3 FOR UPDATE SKIP LOCKED) \
-        RETURNING id, subject_id, review_due_time";
     let binds =
         (tenant.into_sql::<SqlUuid>(), now.into_sql::<Timestamptz>(), limit.into_sql::<BigInt>());
-    statement(TELL, binds).load(conn)
+    let late: Vec<Late> = statement(LATE, binds).load(conn)?;
+    let ids: Vec<LeaseId> = late.iter().map(|one| one.id).collect();
+    let told = break_glass_leases::table
+        .filter(break_glass_leases::tenant_id.eq(tenant))
+        .filter(break_glass_leases::id.eq_any(ids));
+    diesel::update(told).set(break_glass_leases::is_overdue_told.eq(true)).execute(conn)?;
+    Ok(late)
 }
 
 /// How many leases wait for a review that is late: no more than `limit` are counted.

@@ -4,6 +4,8 @@ mod counts;
 mod wipe;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use shared::db::statement;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
@@ -19,6 +21,10 @@ use crate::domain::subject::SubjectId;
 
 /// Those below this have not ended; indexes know it as a constant.
 const DONE: i16 = 4;
+/// Erasures at which the worker has to look.
+pub(super) const DUE: &str = "\
+    SELECT subject_id, id FROM erasures WHERE tenant_id = $1 AND state < 4 AND next_time <= $2 \
+    ORDER BY next_time LIMIT (SELECT $3)";
 
 #[derive(Queryable, QueryableByName, Insertable, Selectable, AsChangeset)]
 #[diesel(table_name = erasures, treat_none_as_null = true)]
@@ -198,6 +204,13 @@ pub(crate) fn update(
     Ok(())
 }
 
+#[derive(QueryableByName)]
+#[diesel(table_name = erasures)]
+struct Due {
+    subject_id: SubjectId,
+    id: ErasureId,
+}
+
 /// At most `limit` erasures at which the worker has to look now.
 pub(crate) fn due(
     conn: &mut PgConnection,
@@ -205,15 +218,10 @@ pub(crate) fn due(
     now: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<ErasureName>> {
-    let found: Vec<(SubjectId, ErasureId)> = erasures::table
-        .filter(erasures::tenant_id.eq(tenant))
-        .filter(erasures::state.lt(diesel::dsl::sql("4")))
-        .filter(erasures::next_time.le(now))
-        .order(erasures::next_time)
-        .select((erasures::subject_id, erasures::id))
-        .limit(limit)
-        .load(conn)?;
-    Ok(found.into_iter().map(|(subject, id)| ErasureName { subject, id }).collect())
+    let binds =
+        (tenant.into_sql::<SqlUuid>(), now.into_sql::<Timestamptz>(), limit.into_sql::<BigInt>());
+    let found: Vec<Due> = statement(DUE, binds).load(conn)?;
+    Ok(found.into_iter().map(|one| ErasureName { subject: one.subject_id, id: one.id }).collect())
 }
 
 /// Lets the worker look at a subject's blocked erasure now: something that blocked it may be gone.

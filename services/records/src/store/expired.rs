@@ -11,6 +11,12 @@ use super::schema::records;
 use crate::domain::record::RecordId;
 use crate::domain::subject::SubjectId;
 
+/// Records whose retention has ended, behind a place.
+pub(super) const LIST: &str = "\
+    SELECT id, subject_id, expire_time FROM records WHERE tenant_id = $1 \
+        AND expire_time IS NOT NULL AND state <> 3 AND expire_time <= $2 \
+        AND expire_time >= $3 AND (expire_time > $3 OR id > $4) \
+    ORDER BY expire_time, id LIMIT (SELECT $5)";
 /// Earlier than everything: 0001-01-01.
 const EARLIEST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
 
@@ -35,11 +41,6 @@ pub(crate) fn list(
     after: Option<(Timestamp, RecordId)>,
     limit: i64,
 ) -> QueryResult<Vec<Expired>> {
-    const LIST: &str = "\
-        SELECT id, subject_id, expire_time FROM records WHERE tenant_id = $1 \
-            AND expire_time IS NOT NULL AND state <> 3 AND expire_time <= $2 \
-            AND expire_time >= $3 AND (expire_time > $3 OR id > $4) \
-        ORDER BY expire_time, id LIMIT $5";
     let (time, id) = after.unwrap_or((EARLIEST, RecordId::from_uuid(Uuid::nil())));
     let binds = (
         tenant.into_sql::<SqlUuid>(),

@@ -231,3 +231,6 @@ pub(crate) fn subject_keys(
         .select(SubjectKeyRow::as_select())
         .load(conn)
 }
+
+#[cfg(test)]
+mod tests;

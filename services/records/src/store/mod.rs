@@ -31,6 +31,8 @@ pub(crate) mod reindexes;
 pub(crate) mod reseals;
 pub(crate) mod retention_interests;
 #[cfg(test)]
+mod governance_plans;
+#[cfg(test)]
 mod rotation_plans;
 pub(crate) mod rotations;
 pub(crate) mod schema;

@@ -1,35 +1,32 @@
 //! What decides about reads, read for many of them at once: a look-up by key for each thing that
 //! counts, whatever the planner believes of the tables.
 
-use std::collections::BTreeMap;
+mod consents;
+mod row;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{
-    Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
-};
-use shared::db::{DbError, statement};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz, Uuid as SqlUuid};
+use shared::db::statement;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
-use uuid::Uuid;
 
 use super::key_chains::KeyChain;
 use super::record_index::IndexRow;
-use super::records::{RecordRow, Sealed};
-use super::schema::consents;
-use super::subjects::from_column;
+use super::records::Sealed;
 use crate::domain::break_glass::LeaseId;
-use crate::domain::consent::{ANY, Consent, ConsentId};
-use crate::domain::content_type::ContentType;
 use crate::domain::record::{Record, RecordId};
 use crate::domain::subject::{SubjectId, SubjectState};
+
+pub(crate) use consents::consents;
+#[cfg(test)]
+pub(super) use consents::{CONSENTS, of_readers};
+use row::Row;
 
 /// Bodies of more content than this are not read with the rest: a batch holds as many bodies as it
 /// has targets.
 const BODY_MAX: i64 = 16 * 1024;
-/// The most consents of one subject for one reader that are looked at.
-const CONSENTS_MAX: i64 = 1_000;
 
 /// What is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +54,7 @@ pub(crate) struct Found {
     pub(crate) has_consents: bool,
     /// The reader's open lease.
     pub(crate) lease: Option<LeaseId>,
-    /// The sealed content, where content is wanted. A large body is left out: see `has_body`.
+    /// The sealed content, where content is wanted. The body is left out where it is large.
     pub(crate) sealed: Option<Sealed>,
     /// The key chain, where content is wanted; none once it is destroyed.
     pub(crate) chain: Option<KeyChain>,
@@ -68,150 +65,6 @@ pub(crate) struct Found {
 /// A record or a version that is not there; the subject where the record is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Missing(pub(crate) Option<SubjectId>);
-
-#[derive(Debug, QueryableByName)]
-struct Row {
-    #[diesel(sql_type = BigInt)]
-    place: i64,
-    #[diesel(embed)]
-    record: RecordRow,
-    #[diesel(sql_type = SmallInt)]
-    subject_state: i16,
-    #[diesel(sql_type = Bool)]
-    requires_consent: bool,
-    #[diesel(sql_type = Bool)]
-    has_consents: bool,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    lease: Option<LeaseId>,
-    #[diesel(sql_type = Nullable<Array<Text>>)]
-    label_keys: Option<Vec<String>>,
-    #[diesel(sql_type = Nullable<Array<Text>>)]
-    label_values: Option<Vec<String>>,
-    #[diesel(embed)]
-    version: VersionColumns,
-    #[diesel(embed)]
-    chain: ChainColumns,
-    #[diesel(embed)]
-    index: IndexColumns,
-}
-
-#[derive(Debug, QueryableByName)]
-struct VersionColumns {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    read_version: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    content_type: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    size_bytes: Option<i64>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    body: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    data_key_id: Option<Uuid>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    subject_key_generation: Option<i32>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    data_key: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    commitment_salt: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    commitment: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    segments: Option<i32>,
-}
-
-impl VersionColumns {
-    fn sealed(self) -> Option<Sealed> {
-        Some(Sealed {
-            body: self.body,
-            data_key_id: self.data_key_id?,
-            subject_key_generation: self.subject_key_generation?,
-            data_key: self.data_key,
-            commitment_salt: self.commitment_salt,
-            commitment: self.commitment?,
-            segments: self.segments,
-        })
-    }
-}
-
-#[derive(Debug, QueryableByName)]
-struct ChainColumns {
-    #[diesel(sql_type = Nullable<Integer>)]
-    epoch: Option<i32>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    tenant_key: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    generation: Option<i32>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    subject_key: Option<Vec<u8>>,
-}
-
-impl ChainColumns {
-    fn chain(self, tenant_id: TenantId, subject_id: SubjectId) -> Option<KeyChain> {
-        let (epoch, tenant_key) = (self.epoch?, self.tenant_key);
-        let (generation, subject_key) = (self.generation?, self.subject_key?);
-        Some(KeyChain { tenant_id, epoch, tenant_key, subject_id, generation, subject_key })
-    }
-}
-
-#[derive(Debug, QueryableByName)]
-struct IndexColumns {
-    #[diesel(sql_type = Nullable<Array<Text>>)]
-    kinds: Option<Vec<String>>,
-    #[diesel(sql_type = Nullable<Array<Text>>)]
-    names: Option<Vec<String>>,
-    #[diesel(sql_type = Nullable<Array<Integer>>)]
-    key_versions: Option<Vec<i32>>,
-    #[diesel(sql_type = Nullable<Array<BigInt>>)]
-    rules: Option<Vec<i64>>,
-    #[diesel(sql_type = Nullable<Array<Binary>>)]
-    tokens: Option<Vec<Vec<u8>>>,
-}
-
-impl IndexColumns {
-    fn rows(self, record_id: RecordId) -> Vec<IndexRow> {
-        let keys = self.key_versions.into_iter().zip(self.rules).zip(self.tokens);
-        let columns = self.kinds.into_iter().zip(self.names).zip(keys);
-        let rows = columns.flat_map(|((kinds, names), ((versions, rules), tokens))| {
-            kinds.into_iter().zip(names).zip(versions.into_iter().zip(rules).zip(tokens))
-        });
-        rows.map(|((kind, name), ((key_version, rules), token))| IndexRow {
-            record_id,
-            kind,
-            name,
-            key_version,
-            rules,
-            token,
-        })
-        .collect()
-    }
-}
-
-impl Row {
-    fn found(self, wants_content: bool) -> Result<Found, Missing> {
-        let (tenant, subject) = (self.record.tenant_id, self.record.subject_id);
-        let id = self.record.id;
-        let mut version = self.version;
-        let (Some(read), Some(content_type), Some(size)) =
-            (version.read_version, version.content_type.take(), version.size_bytes)
-        else {
-            return Err(Missing(Some(subject)));
-        };
-        let values = self.label_values.unwrap_or_default();
-        let labels = self.label_keys.unwrap_or_default().into_iter().zip(values).collect();
-        let mut record = self.record.record(ContentType::stored(content_type), size, labels);
-        record.version = read;
-        Ok(Found {
-            record,
-            subject_state: from_column(self.subject_state),
-            requires_consent: self.requires_consent,
-            has_consents: self.has_consents,
-            lease: self.lease,
-            sealed: version.sealed().filter(|_| wants_content),
-            chain: self.chain.chain(tenant, subject),
-            index: self.index.rows(id),
-        })
-    }
-}
 
 /// Finds what somebody wants to read, in the order of the targets. Takes no locks.
 pub(crate) fn find(
@@ -300,87 +153,3 @@ pub(super) const FIND: &str = "\
             array_agg(token) AS tokens \
         FROM record_index WHERE tenant_id = $1 AND record_id = r.id AND n.wants_content \
             AND v.read_version = r.version) i ON true";
-
-#[derive(Debug, QueryableByName)]
-#[diesel(table_name = consents)]
-struct ConsentRow {
-    id: ConsentId,
-    subject_id: SubjectId,
-    grantee: String,
-    purposes: Vec<String>,
-    kinds: Vec<String>,
-    decision: i16,
-    start_time: Timestamp,
-    end_time: Option<Timestamp>,
-    revoke_time: Option<Timestamp>,
-    create_time: Timestamp,
-    revision: i64,
-}
-
-impl From<ConsentRow> for Consent {
-    fn from(row: ConsentRow) -> Self {
-        Self {
-            id: row.id,
-            subject: row.subject_id,
-            grantee: row.grantee,
-            purposes: row.purposes,
-            kinds: row.kinds,
-            // What is not known to be permitted is not.
-            permits: row.decision == 1,
-            start_time: row.start_time,
-            end_time: row.end_time,
-            revoke_time: row.revoke_time,
-            create_time: row.create_time,
-            revision: row.revision,
-        }
-    }
-}
-
-/// The consents of subjects that are in force at a time and that may fit these readers, by subject.
-pub(crate) fn consents(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    readers: &[(SubjectId, &str)],
-    now: Timestamp,
-) -> Result<BTreeMap<SubjectId, Vec<Consent>>, DbError> {
-    let mut found: BTreeMap<SubjectId, Vec<Consent>> = BTreeMap::new();
-    if readers.is_empty() {
-        return Ok(found);
-    }
-    let rows: Vec<ConsentRow> = statement(CONSENTS, of_readers(tenant, readers, now)).load(conn)?;
-    for row in rows {
-        found.entry(row.subject_id).or_default().push(row.into());
-    }
-    let max = usize::try_from(CONSENTS_MAX).unwrap_or(usize::MAX);
-    if found.values().any(|consents| consents.len() >= max) {
-        // One that was left out may be the one that denies.
-        return Err(DbError::Fault(format!("a subject has more than {max} consents")));
-    }
-    Ok(found)
-}
-
-pub(super) fn of_readers(
-    tenant: TenantId,
-    readers: &[(SubjectId, &str)],
-    now: Timestamp,
-) -> impl QueryFragment<Pg> + use<> {
-    let subjects: Vec<SubjectId> = readers.iter().map(|(subject, _)| *subject).collect();
-    let principals: Vec<String> = readers.iter().map(|(_, who)| (*who).to_owned()).collect();
-    (
-        tenant.into_sql::<SqlUuid>(),
-        subjects.into_sql::<Array<SqlUuid>>(),
-        principals.into_sql::<Array<Text>>(),
-        now.into_sql::<Timestamptz>(),
-        ANY.into_sql::<Text>(),
-        CONSENTS_MAX.into_sql::<BigInt>(),
-    )
-}
-
-pub(super) const CONSENTS: &str = "\
-    SELECT c.* FROM unnest($2, $3) AS n (subject_id, principal), LATERAL ( \
-        SELECT id, subject_id, grantee, purposes, kinds, decision, start_time, end_time, \
-            revoke_time, create_time, revision \
-        FROM consents WHERE tenant_id = $1 AND subject_id = n.subject_id \
-            AND revoke_time IS NULL AND start_time <= $4 AND (end_time IS NULL OR $4 < end_time) \
-            AND (grantee = $5 OR grantee = n.principal) \
-        LIMIT $6) c";

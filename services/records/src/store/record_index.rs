@@ -26,8 +26,6 @@ pub(crate) struct IndexToken {
 #[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = record_index)]
 pub(crate) struct IndexRow {
-    /// Whose value it stands for.
-    pub(crate) record_id: RecordId,
     /// The record's type.
     pub(crate) kind: String,
     /// The index.
@@ -104,7 +102,7 @@ pub(crate) fn select(
 ) -> QueryResult<Vec<IndexRow>> {
     const READ: &str = "\
         SELECT i.* FROM unnest($2) AS n (id), LATERAL ( \
-            SELECT record_id, kind, name, key_version, rules, token FROM record_index \
+            SELECT kind, name, key_version, rules, token FROM record_index \
             WHERE tenant_id = $1 AND record_id = n.id) i";
     let binds = (tenant.into_sql::<Uuid>(), records.into_sql::<Array<Uuid>>());
     statement(READ, binds).load(conn)
@@ -120,18 +118,23 @@ pub(crate) fn find(
     tokens: &[(i32, Token)],
     limit: i64,
 ) -> QueryResult<Vec<RecordId>> {
-    // The limit is a query, so that the planner does not know it: it would else walk along all
-    // records.
+    // The limit is a query, so that the planner does not know it, and what belongs to a row is looked
+    // up by its key: the planner would else walk along all records. The tokens are asked for in terms
+    // that the index by key does not serve.
     const FIND: &str = "\
-        SELECT DISTINCT i.record_id AS id FROM unnest($4, $5) AS n (version, token), LATERAL ( \
-            SELECT record_id FROM record_index \
-            WHERE tenant_id = $1 AND kind = $2 AND name = $3 AND key_version = n.version \
-                AND token = n.token \
-                AND EXISTS (SELECT FROM records r JOIN subjects s \
-                    ON s.tenant_id = r.tenant_id AND s.id = r.subject_id \
-                    WHERE r.tenant_id = $1 AND r.id = record_id AND r.state = 1 AND s.state <> 3) \
-            ORDER BY record_id LIMIT (SELECT $6)) i \
-        ORDER BY i.record_id LIMIT $6";
+        SELECT DISTINCT f.record_id AS id FROM unnest($4, $5) AS n (version, token), LATERAL ( \
+            SELECT i.record_id FROM record_index i, LATERAL ( \
+                SELECT subject_id FROM records \
+                WHERE tenant_id = $1 AND id = i.record_id AND state = 1 LIMIT 1) r, LATERAL ( \
+                SELECT id FROM subjects \
+                WHERE tenant_id = $1 AND id = r.subject_id AND state <> 3 LIMIT 1) s \
+            WHERE i.tenant_id = $1 \
+                AND (i.kind, i.name, i.key_version, i.token, i.record_id) \
+                    >= ($2, $3, n.version, n.token, $7) \
+                AND (i.kind, i.name, i.key_version, i.token, i.record_id) \
+                    <= ($2, $3, n.version, n.token, $8) \
+            ORDER BY i.kind, i.name, i.key_version, i.token, i.record_id LIMIT (SELECT $6)) f \
+        ORDER BY f.record_id LIMIT $6";
     #[derive(QueryableByName)]
     #[diesel(table_name = crate::store::schema::records)]
     struct Found {
@@ -146,6 +149,8 @@ pub(crate) fn find(
         versions.into_sql::<Array<Integer>>(),
         values.into_sql::<Array<Binary>>(),
         limit.into_sql::<BigInt>(),
+        uuid::Uuid::nil().into_sql::<Uuid>(),
+        uuid::Uuid::max().into_sql::<Uuid>(),
     );
     let found: Vec<Found> = statement(FIND, binds).load(conn)?;
     Ok(found.into_iter().map(|row| row.id).collect())

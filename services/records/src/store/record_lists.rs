@@ -138,9 +138,13 @@ pub(crate) fn candidates(
     if !filter.labels.is_empty() {
         let ids = candidates.iter().map(|one| one.row.id).collect();
         let labelled = with_labels(conn, tenant, ids, &filter.labels)?;
-        candidates.iter_mut().for_each(|one| one.is_kept = labelled.contains(&one.row.id));
+        for one in &mut candidates {
+            one.is_kept = labelled.contains(&one.row.id);
+        }
     }
-    candidates.iter_mut().for_each(|one| one.is_kept &= one.row.is_kept(filter));
+    for one in &mut candidates {
+        one.is_kept &= one.row.is_kept(filter);
+    }
     Ok(candidates)
 }
 
@@ -151,11 +155,14 @@ fn with_labels(
     ids: Vec<RecordId>,
     labels: &BTreeMap<String, String>,
 ) -> QueryResult<BTreeSet<RecordId>> {
+    // All labels of each record, which no index but the right one serves: by their keys, the planner
+    // may take one that reads the labels of all records.
     const READ: &str = "\
         SELECT n.id FROM unnest($2) AS n (id) WHERE NOT EXISTS ( \
-            SELECT FROM unnest($3, $4) AS w (key, value) \
-            WHERE w.value IS DISTINCT FROM (SELECT value FROM record_labels \
-                WHERE tenant_id = $1 AND record_id = n.id AND key = w.key))";
+            SELECT FROM unnest($3, $4) AS w (key, value) WHERE (w.key, w.value) NOT IN ( \
+                SELECT key, value FROM ( \
+                    SELECT key, value FROM record_labels \
+                    WHERE tenant_id = $1 AND record_id = n.id OFFSET 0) l))";
     #[derive(QueryableByName)]
     #[diesel(table_name = records)]
     struct Kept {
@@ -215,8 +222,10 @@ pub(crate) fn select_all(
     let binds = (tenant.into_sql::<Uuid>(), ids.to_vec().into_sql::<Array<Uuid>>());
     let rows: Vec<Row> = statement(READ, binds).load(conn)?;
     let record = |Row { record, last }: Row| {
-        let labels = labels.remove(&record.id).unwrap_or_default();
-        record.record(ContentType::stored(last.content_type), last.size_bytes, labels)
+        let content_type = ContentType::stored(last.content_type);
+        let mut record = record.record(content_type, last.size_bytes, BTreeMap::new());
+        record.labels = labels.remove(&record.id).unwrap_or_default();
+        record
     };
     Ok(rows.into_iter().map(record).collect())
 }

@@ -34,7 +34,7 @@ impl Row {
             id: kind.id.clone(),
             content_type: kind.content_type.as_ref().map(ToString::to_string),
             json_schema: kind.schema.clone(),
-            fields: serde_json::to_string(&kind.fields).map_err(unusable)?,
+            fields: serde_json::to_string(&kind.fields).map_err(|error| unusable(&error))?,
             retention_days: retention.map(|it| i32::try_from(it.days).unwrap_or(i32::MAX)),
             retention_start: retention.map(|it| start(it.from)),
             requires_consent: kind.requires_consent,
@@ -57,7 +57,7 @@ impl Row {
             id: self.id,
             content_type: self.content_type.map(ContentType::stored),
             schema: self.json_schema,
-            fields: serde_json::from_str(&self.fields).map_err(unusable)?,
+            fields: serde_json::from_str(&self.fields).map_err(|error| unusable(&error))?,
             retention,
             requires_consent: self.requires_consent,
             create_time: self.create_time,
@@ -74,7 +74,7 @@ fn start(from: RetainedFrom) -> i16 {
     }
 }
 
-fn unusable(error: serde_json::Error) -> DbError {
+fn unusable(error: &serde_json::Error) -> DbError {
     DbError::Fault(format!("the fields of a record type: {error}"))
 }
 

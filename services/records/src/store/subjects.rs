@@ -11,6 +11,17 @@ use super::schema::subjects;
 use crate::domain::record::RecordId;
 use crate::domain::subject::{Subject, SubjectId, SubjectState};
 
+// In both of these the limit is a query, so that the planner does not know it.
+
+/// Subjects from an id on.
+pub(super) const LIST: &str = "\
+    SELECT * FROM subjects WHERE tenant_id = $1 AND id >= $2 ORDER BY id LIMIT (SELECT $3)";
+/// The records of a subject behind an id.
+pub(super) const RECORD_IDS: &str = "\
+    SELECT id FROM records WHERE tenant_id = $1 AND (subject_id, id) > ($2, $3) \
+        AND (subject_id, id) <= ($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff') \
+    ORDER BY subject_id, id LIMIT (SELECT $4)";
+
 #[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = subjects)]
 struct Row {
@@ -110,9 +121,6 @@ pub(crate) fn list(
     after: Option<&SubjectId>,
     limit: i64,
 ) -> QueryResult<Vec<Subject>> {
-    // The limit is a query, so that the planner does not know it.
-    const LIST: &str = "\
-        SELECT * FROM subjects WHERE tenant_id = $1 AND id >= $2 ORDER BY id LIMIT (SELECT $3)";
     let next = |after: &SubjectId| after.uuid().as_u128().checked_add(1);
     let Some(from) = after.map_or(Some(0), next) else { return Ok(Vec::new()) };
     let binds = (
@@ -132,11 +140,6 @@ pub(crate) fn record_ids(
     after: Option<RecordId>,
     limit: i64,
 ) -> QueryResult<Vec<RecordId>> {
-    // The limit is a query, so that the planner does not know it.
-    const LIST: &str = "\
-        SELECT id FROM records WHERE tenant_id = $1 AND (subject_id, id) > ($2, $3) \
-            AND (subject_id, id) <= ($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff') \
-        ORDER BY subject_id, id LIMIT (SELECT $4)";
     #[derive(QueryableByName)]
     struct Found {
         #[diesel(sql_type = SqlUuid)]
@@ -149,7 +152,7 @@ pub(crate) fn record_ids(
         after.into_sql::<SqlUuid>(),
         limit.into_sql::<BigInt>(),
     );
-    let found: Vec<Found> = statement(LIST, binds).load(conn)?;
+    let found: Vec<Found> = statement(RECORD_IDS, binds).load(conn)?;
     Ok(found.into_iter().map(|one| one.id).collect())
 }
 

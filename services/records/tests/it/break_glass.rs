@@ -20,7 +20,11 @@ fn open(subject: &str) -> wire::OpenBreakGlassRequest {
     wire::OpenBreakGlassRequest { lease: Some(lease), request_id: String::new() }
 }
 
-async fn review(member: &mut Member, name: &str, verdict: Verdict) -> Answer<wire::BreakGlassLease> {
+async fn review(
+    member: &mut Member,
+    name: &str,
+    verdict: Verdict,
+) -> Answer<wire::BreakGlassLease> {
     let request = wire::ReviewBreakGlassRequest {
         name: name.to_owned(),
         verdict: verdict.into(),
@@ -92,6 +96,7 @@ async fn a_review_that_is_late_is_told_once_and_blocks_where_the_policy_says_so(
     ann.governance.open_break_glass(open(&subject)).await.unwrap();
     let policy = wire::Policy { break_glass_blocks: true, ..Default::default() };
     bob.policy(policy).await.unwrap();
+    realm.clock.advance(Duration::from_micros(1));
     let refused = ann.governance.open_break_glass(open(&subject)).await.unwrap_err();
     let (why, _, figures) = refusal(&refused);
     assert_eq!((why, &figures["lease"]), (Reason::ApprovalRequired, &lease.name));

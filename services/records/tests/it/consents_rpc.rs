@@ -35,11 +35,12 @@ async fn a_consent_is_granted_and_revoked_once() {
     assert!(is_replayed(&ann.governance.grant_consent(request).await.unwrap()));
     ann.governance.grant_consent(grant(&other)).await.unwrap();
 
-    for filter in [format!("subject = {subject}"), format!("grantee = clerk AND subject = {subject}")]
+    for filter in
+        [format!("subject = {subject}"), format!("grantee = clerk AND subject = {subject}")]
     {
         let request = wire::ListConsentsRequest { filter, ..Default::default() };
         let listed = ann.governance.list_consents(request).await.unwrap().into_inner();
-        assert_eq!(listed.consents, [granted.clone()]);
+        assert_eq!(listed.consents, std::slice::from_ref(&granted));
     }
     let revoke = |request_id: &str| wire::RevokeConsentRequest {
         name: granted.name.clone(),

@@ -22,6 +22,9 @@ fn of(world: &World, name: &str) -> Vec<PathBuf> {
     files.filter(|file| file.to_str().unwrap().contains(id_of(name))).collect()
 }
 
+/// What somebody does to a store, and how.
+type Change<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 fn flip(file: &PathBuf, at: usize) {
     let mut bytes = fs::read(file).unwrap();
     bytes[at] ^= 1;
@@ -99,7 +102,7 @@ async fn what_was_changed_never_leaves() {
     let files = of(&world, &name);
     let original: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
     let last = original[2].len();
-    let change: [(&str, Box<dyn Fn()>); 9] = [
+    let changes: [Change<'_>; 9] = [
         ("its last byte", Box::new(|| flip(&files[2], last - 1))),
         ("the header of the last", Box::new(|| flip(&files[2], 30))),
         ("the last, cut", Box::new(|| fs::write(&files[2], &original[2][..last - 1]).unwrap())),
@@ -113,7 +116,7 @@ async fn what_was_changed_never_leaves() {
         ("the first in place of the second", Box::new(|| drop(fs::copy(&files[0], &files[1])))),
         ("a byte of the second", Box::new(|| flip(&files[1], SEGMENT / 2))),
     ];
-    for (what, change) in change {
+    for (what, change) in changes {
         change();
         let denied = || {
             let log = world.accesses();

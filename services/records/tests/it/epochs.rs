@@ -75,6 +75,17 @@ async fn an_epoch_is_destroyed_once_nothing_can_open_it() {
         [state("a", State::Destroyed, 0), state("b", State::Active, 1)]
     );
     assert_eq!(world.caller().content(&record).await.unwrap(), b"secret");
+    for (kind, count) in [
+        ("key.epochCreated", 1),
+        ("key.epochDestroyed", 1),
+        ("rotation.started", 2),
+        ("rotation.done", 2),
+    ] {
+        assert_eq!(world.count(&format!("changes WHERE kind = '{kind}'")), count, "{kind}");
+    }
+    let entries = "accesses WHERE action = 'records.keys.destroy' AND resource = 'tenantKeys/1'";
+    assert_eq!(world.count(entries), 1);
+    assert_eq!(world.count("accesses WHERE action = 'records.keys.rotate'"), 2);
 
     // What a backup has of it opens nothing.
     world.owner_sql(

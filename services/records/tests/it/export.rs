@@ -10,7 +10,7 @@ use strongroom_proto::records::v1 as wire;
 use tonic::Status;
 
 use crate::realm::{Member, Realm};
-use crate::streams::{MIB, SEGMENT, Streamer, header};
+use crate::streams::{MIB, SEGMENT, Streamer, content, header};
 use crate::world::{create, id_of, reason};
 
 /// The lines of an export, each with what it is of, and how it ended.
@@ -67,8 +67,9 @@ async fn a_person_gets_all_that_is_kept() {
     let profile = ann.records.create_record(request).await.unwrap().into_inner().name;
     let delete = wire::DeleteRecordRequest { name: text.clone(), ..Default::default() };
     ann.records.delete_record(delete).await.unwrap();
-    let large: Vec<u8> = (0..SEGMENT + MIB + 7).map(|at| (at % 251) as u8).collect();
-    let scan = Streamer::new(&realm.world).upload(header(&subject, "image/png"), &large).await.unwrap();
+    let large = content(SEGMENT + MIB + 7, 1);
+    let scan =
+        Streamer::new(&realm.world).upload(header(&subject, "image/png"), &large).await.unwrap();
     let hold = ann.hold(&text).await.name;
     ann.interest(&subject, None).await.unwrap();
 
@@ -83,9 +84,9 @@ async fn a_person_gets_all_that_is_kept() {
     let labelled = records.iter().find(|one| one["name"] == *profile).unwrap();
     assert_eq!(labelled["labels"]["case"], "4711");
     let versions = of(&lines, "version");
-    let content = |name: &str| *versions.iter().find(|one| one["record"] == name).unwrap();
-    assert_eq!(content(&profile)["json"]["name"], "J. \"D\"");
-    let decoded = |name: &str| STANDARD.decode(content(name)["base64"].as_str().unwrap()).unwrap();
+    let version = |name: &str| *versions.iter().find(|one| one["record"] == name).unwrap();
+    assert_eq!(version(&profile)["json"]["name"], "J. \"D\"");
+    let decoded = |name: &str| STANDARD.decode(version(name)["base64"].as_str().unwrap()).unwrap();
     assert_eq!(decoded(&text), b"plain");
     assert!(decoded(&scan.get_ref().name) == large);
     let accesses = of(&lines, "access");

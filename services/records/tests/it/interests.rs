@@ -49,3 +49,34 @@ async fn whoever_set_an_interest_ends_it() {
     let listed = ann.governance.list_retention_interests(request).await.unwrap().into_inner();
     assert!(listed.retention_interests.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_past_its_retention_is_purged_unless_it_is_held() {
+    let realm = Realm::new().await;
+    let (mut ann, mut bob) = (realm.member(), realm.member());
+    let subject = ann.subject().await;
+    let (free, held) = (ann.record(&subject, b"one").await, ann.record(&subject, b"two").await);
+    let hold = ann.hold(&held.name).await.name;
+    realm.world.owner_sql("UPDATE records SET expire_time = create_time");
+    let purged = async |count| {
+        let from = "records JOIN record_versions v ON v.record_id = id \
+                    WHERE state = 3 AND v.data_key IS NULL AND v.body IS NULL";
+        for _ in 0..3_000 {
+            if realm.world.count(from) == count {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("there are not {count} purged records");
+    };
+    let count = |name: &str| {
+        let id = crate::world::id_of(name);
+        realm.world.count(&format!("records WHERE state = 3 AND id = '{id}'"))
+    };
+    purged(1).await;
+    assert_eq!((count(&free.name), count(&held.name)), (1, 0));
+    ann.release(&hold).await.unwrap();
+    bob.release(&hold).await.unwrap();
+    purged(2).await;
+    assert_eq!(realm.events("record.purged"), 2);
+}

@@ -12,7 +12,7 @@ const CALLERS: usize = 24;
 
 fn request(subject: &str, request_id: &str, content: &[u8]) -> wire::CreateRecordRequest {
     let mut request = create(subject, "text/plain", content);
-    request.request_id = request_id.to_owned();
+    request_id.clone_into(&mut request.request_id);
     request
 }
 
@@ -24,7 +24,7 @@ async fn all_at_once(
     let replica = world.twin().await;
     let mut callers = JoinSet::new();
     for index in 0..CALLERS {
-        let server = if index % 2 == 0 { &world.running } else { &replica };
+        let server = if index.is_multiple_of(2) { &world.running } else { &replica };
         let (caller, request) = (world.caller_at(server, world.tenant, &["*"]), ask(index));
         callers.spawn(async move { caller.create_record(request).await });
     }
@@ -85,7 +85,7 @@ async fn what_a_caller_left_is_there_as_a_whole_or_not_at_all() {
     let subject = world.caller().subject().await;
     let mut callers = JoinSet::new();
     for index in 0..CALLERS {
-        let server = if index % 2 == 0 { &world.running } else { &replica };
+        let server = if index.is_multiple_of(2) { &world.running } else { &replica };
         let caller = world.caller_at(server, world.tenant, &["*"]);
         callers.spawn(leave(caller, subject.clone(), index));
     }
@@ -127,7 +127,7 @@ async fn what_the_database_does_not_take_fails_alone() {
     );
     let ask = |index: usize| {
         let mut request = request(&subject, &format!("id-{index}"), b"x");
-        if index % 5 == 0 {
+        if index.is_multiple_of(5) {
             "poison".clone_into(&mut request.record.as_mut().unwrap().r#type);
         }
         request

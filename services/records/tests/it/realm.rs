@@ -1,7 +1,7 @@
 //! A service that works in the background all the time, under a clock that tests move, with a key
 //! of its log; and members of its tenant, who may do everything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use records::seal::FileProvider;
@@ -103,7 +103,7 @@ async fn start(
 }
 
 /// The configuration of a service on a folder of its own.
-pub(crate) fn configuration(database: &TestDatabase, issuer: &Issuer, folder: &PathBuf) -> Config {
+pub(crate) fn configuration(database: &TestDatabase, issuer: &Issuer, folder: &Path) -> Config {
     let path = |name: &str| folder.join(name).display().to_string();
     let (kek, log_key) = (path("kek.json"), path("log.pem"));
     let objects = format!("file://{}", path("objects"));
@@ -224,6 +224,7 @@ pub(crate) fn place(target: &str) -> wire::PlaceLegalHoldRequest {
 }
 
 /// Whole days, as the wire has them.
+#[expect(clippy::unnecessary_wraps, reason = "the wire has it so")]
 pub(crate) fn days(days: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds: days * 86_400, nanos: 0 })
 }

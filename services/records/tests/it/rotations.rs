@@ -115,7 +115,10 @@ async fn a_rotation_that_is_cut_off_goes_on() {
 
     world.restart_with(&[]).await;
     let keys = world.keys();
-    assert_eq!(keys.get_rotation(&rotation.name).await.unwrap().into_inner().state(), State::Running);
+    assert_eq!(
+        keys.get_rotation(&rotation.name).await.unwrap().into_inner().state(),
+        State::Running
+    );
     all_open(&world.caller(), &people).await;
     world.owner_sql("DROP TRIGGER stop ON record_versions");
     let ended = keys.ended(&rotation.name).await;
@@ -207,7 +210,9 @@ async fn bad_requests_are_refused() {
     assert_eq!(reason(other.get_rotation(&rotation.name).await), Reason::ResourceNotFound);
     keys.rotate(Scope::TenantKey, "x").await.unwrap();
     assert_eq!(reason(keys.rotate(Scope::Kek, "x").await), Reason::RequestIdReused);
-    assert!(caller.create_record(create(&caller.subject().await, "text/plain", b"x")).await.is_ok());
+    assert!(
+        caller.create_record(create(&caller.subject().await, "text/plain", b"x")).await.is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,8 @@ async fn what_cannot_be_read_is_not_passed_over() {
     realm.world.running.cancel();
     realm.world.owner_sql("DELETE FROM erasures; UPDATE subjects SET state = 1");
     let folder = realm.world.folder.path().to_owned();
-    let tombstones: Vec<_> = std::fs::read_dir(folder.join("objects/tombstones")).unwrap().collect();
+    let tombstones: Vec<_> =
+        std::fs::read_dir(folder.join("objects/tombstones")).unwrap().collect();
     let [Ok(tombstone)] = &tombstones[..] else { panic!("{tombstones:?}") };
     std::fs::write(tombstone.path(), "{}").unwrap();
     let config = configuration(&realm.world.database, &realm.world.issuer, &folder);

@@ -3,6 +3,7 @@
 mod money;
 mod month_end;
 mod narrator;
+mod privacy;
 mod story;
 
 use std::fs::Permissions;
@@ -19,8 +20,10 @@ pub use story::{Told, play};
 use crate::caller::Caller;
 use crate::client::Clients;
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::options::{Databases, Issuer, Options, Ports};
 use crate::progress::Progress;
+use crate::token;
 use crate::verify::Trust;
 
 /// Which story, and on which suite it is played.
@@ -41,6 +44,9 @@ enum Story {
     First,
     /// A month is booked, closed, stated and proven; always on a suite of its own
     MonthEnd,
+    /// A KYC file is sealed, read, held by a court and erased, with proofs; always on a suite of its
+    /// own
+    Privacy,
 }
 
 /// Plays the story on the suite that listens on the ports of the options; where none does, on one
@@ -70,7 +76,7 @@ pub(crate) async fn run(
             };
             caller.call(options, &own, registry, &progress, tell).await
         }
-        Story::MonthEnd => Box::pin(month_end(own, registry, &progress)).await,
+        story => Box::pin(apart(story, own, registry, &progress)).await,
     };
     match told {
         // Who has heard enough is not told of an error.
@@ -79,8 +85,14 @@ pub(crate) async fn run(
     }
 }
 
-/// To close a month of books that are in use would be no story.
-async fn month_end(own: Options, registry: Registry, progress: &Progress) -> Result<(), Error> {
+/// A story on a suite of its own: to close a month of books that are in use would be no story, and
+/// two principals need the keys of the issuer.
+async fn apart(
+    story: Story,
+    own: Options,
+    registry: Registry,
+    progress: &Progress,
+) -> Result<(), Error> {
     let audience = own.issuer.token_audience.clone();
     let issuer = Issuer { token_audience: audience, ..Issuer::default() };
     let server = config::Server { listen: Ipv4Addr::LOCALHOST.into(), ..own.server.clone() };
@@ -88,13 +100,28 @@ async fn month_end(own: Options, registry: Registry, progress: &Progress) -> Res
     let tell = async |clients, at| {
         let key = own.state.join("keys/log.vkey");
         let key = std::fs::read_to_string(&key).map_err(Error::file(&key))?;
+        let trust = Trust::new(&key, None);
         progress.clear();
         let mut out = anstream::stdout().lock();
-        month_end::play(clients, at, &Trust::new(&key, None), &mut out).await
+        match story {
+            Story::Privacy => {
+                let keys = Keys::open(&own.state)?;
+                let tokens = privacy::OFFICERS.map(|officer| officers_token(&keys, &own, officer));
+                let [anna, ben] = tokens;
+                privacy::play(&[anna?, ben?], at, &trust, &mut out).await
+            }
+            Story::First | Story::MonthEnd => month_end::play(clients, at, &trust, &mut out).await,
+        }
     };
     progress.say("bringing up a suite for the story");
     let nobody = Caller { token: None, tenant: None, ledger: None };
     nobody.on_own(&own, registry, progress, boot::on_signal(), tell).await
+}
+
+/// A token for everything, of a principal of this name.
+fn officers_token(keys: &Keys, own: &Options, name: &str) -> Result<String, Error> {
+    let everything = token::Arguments::everything(&own.issuer.token_audience);
+    token::sign(keys, everything.of(name))
 }
 
 /// A folder that goes when the story ends. The user of a private Postgres has to pass it.

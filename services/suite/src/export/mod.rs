@@ -22,7 +22,9 @@ pub(crate) use format::{
     ACCESS, AccessLine, ERASURE, EXPORT, ErasureLine, Header, LeafLine, LeafSlices, PROOF, Proof,
     spells, unescape, unhex,
 };
-pub(crate) use records::{AccessesArguments, ErasureArguments, accesses, erasure};
+pub(crate) use records::{
+    AccessesArguments, ErasureArguments, access_report, accesses, erasure, erasure_file,
+};
 pub(crate) use shared::hex::hex;
 
 use crate::caller::Caller;
@@ -96,6 +98,9 @@ pub(crate) struct ExportArguments {
     /// The service whose log it is
     #[arg(long, value_enum, default_value_t = Service::Transactions)]
     service: Service,
+    /// The address of the records service, where it is not that of the suite on this machine
+    #[arg(long, env = "STRONGROOM_RECORDS", value_name = "ADDRESS")]
+    records: Option<SocketAddr>,
     #[command(flatten)]
     caller: Caller,
 }
@@ -111,6 +116,9 @@ pub(crate) struct ProveArguments {
     /// The service whose log it is in
     #[arg(long, value_enum, default_value_t = Service::Transactions)]
     service: Service,
+    /// The address of the records service, where it is not that of the suite on this machine
+    #[arg(long, env = "STRONGROOM_RECORDS", value_name = "ADDRESS")]
+    records: Option<SocketAddr>,
     #[command(flatten)]
     caller: Caller,
 }
@@ -130,7 +138,8 @@ pub(crate) async fn run(
         };
         Ok(export(log, &arguments.out, tell).await?)
     };
-    let done = arguments.caller.call(options, options, registry, &progress, work).await;
+    let (caller, records) = (&arguments.caller, arguments.records);
+    let done = caller.call_at(records, options, options, registry, &progress, work).await;
     progress.clear();
     done
 }
@@ -147,7 +156,8 @@ pub(crate) async fn prove(
         let proof = proof(log, &arguments.name).await?;
         Ok(write(&arguments.out, |out| line(out, &proof))?)
     };
-    let done = arguments.caller.call(options, options, registry, &progress, work).await;
+    let (caller, records) = (&arguments.caller, arguments.records);
+    let done = caller.call_at(records, options, options, registry, &progress, work).await;
     progress.clear();
     done
 }

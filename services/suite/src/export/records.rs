@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use prometheus::Registry;
 use serde::Serialize;
 use strongroom_proto::records::v1 as wire;
-use tonic::{Request, Status};
+use tonic::Request;
 use wire::subject_service_client::SubjectServiceClient;
 
 use super::format::{ACCESS, AccessLine, ERASURE, ErasureLine};
@@ -162,6 +162,25 @@ fn access_line(entry: &wire::AccessEntry) -> AccessLine {
     }
 }
 
+fn erasure_line(erasure: &wire::Erasure) -> ErasureLine {
+    let (certificate, proof) = (erasure.certificate.clone(), erasure.proof.clone());
+    ErasureLine { strongroom: ERASURE.to_owned(), certificate, proof }
+}
+
+/// The file of some accesses.
+pub(crate) fn access_report(entries: &[wire::AccessEntry]) -> std::io::Result<Vec<u8>> {
+    let mut file = Vec::new();
+    entries.iter().try_for_each(|entry| line(&mut file, &access_line(entry)))?;
+    Ok(file)
+}
+
+/// The file of an erasure.
+pub(crate) fn erasure_file(erasure: &wire::Erasure) -> std::io::Result<Vec<u8>> {
+    let mut file = Vec::new();
+    line(&mut file, &erasure_line(erasure))?;
+    Ok(file)
+}
+
 /// The certificate of an erasure, and its proof.
 async fn certificate(
     mut client: SubjectServiceClient<Api>,
@@ -178,8 +197,7 @@ async fn certificate(
             return Err(ExportError::Refused { what: "a certificate", message });
         }
         if !erasure.certificate.is_empty() && !erasure.proof.is_empty() {
-            let (certificate, proof) = (erasure.certificate, erasure.proof);
-            return Ok(vec![ErasureLine { strongroom: ERASURE.to_owned(), certificate, proof }]);
+            return Ok(vec![erasure_line(&erasure)]);
         }
         unproven(&mut attempt, name).await?;
     }

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 /// What each service may ask of the others.
 const WORKLOADS: [(&str, &[&str]); 2] = [
-    ("accounts", &["records.*", "transactions.ledgerAccounts.*"]),
+    ("accounts", &["events.events.list", "records.*", "transactions.ledgerAccounts.*"]),
     ("transactions", &["accounts.accounts.get"]),
 ];
 

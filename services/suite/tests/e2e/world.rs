@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::ids::TenantId;
@@ -20,6 +21,9 @@ use uuid::Uuid;
 use crate::trace;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// What is younger than this may be of a process that has just begun.
+const OLD: Duration = Duration::from_secs(3_600);
 
 /// Runs a test on the one runtime of the process, on which the shared suite runs too.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -47,24 +51,31 @@ async fn boot() -> World {
     trace::observe();
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for left in temporary.read_dir().unwrap().flatten() {
-        // What an earlier process left is empty, and only such folders go like this.
-        let _ = std::fs::remove_dir(left.path().join("postgres"));
-        let _ = std::fs::remove_dir(left.path());
+        // Where the Postgres of an earlier process is gone, so is the process.
+        let is_old = || left.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > OLD);
+        if is_old() == Some(true) && std::fs::remove_dir(left.path().join("postgres")).is_ok() {
+            let _ = std::fs::remove_dir_all(left.path());
+        }
     }
     let state = temporary.join(format!("e2e-{}", Uuid::now_v7()));
     let mut options = options(&state);
     // A caller without a token is refused here; the tests of the binary have the other case.
     options.issuer.require_token = true;
     // A slow machine is no failure: callers wait for a connection, and their deadlines decide.
-    options.db.pool_wait = std::time::Duration::from_secs(60);
-    options.server.default_deadline = std::time::Duration::from_secs(60);
+    options.db.pool_wait = Duration::from_secs(60);
+    options.server.default_deadline = Duration::from_secs(60);
     let suite = start(&options, prometheus::Registry::new(), &Progress::silent()).await.unwrap();
     let signer = suite.keys.issuer().unwrap();
     let pem = std::fs::read_to_string(state.join("keys/accounts.pem")).unwrap();
     let accounts_signer = Signer::from_pem("accounts", &pem).unwrap();
     let log_key = std::fs::read_to_string(state.join("keys/log.vkey")).unwrap();
-    // Read at the start and not needed any more: nothing is left behind.
-    std::fs::remove_dir_all(state.join("keys")).unwrap();
+    // Read at the start and not needed any more, but for the vault's: that is read again whenever
+    // somebody gets a key of their own.
+    for key in state.join("keys").read_dir().unwrap().flatten() {
+        if key.file_name() != "kek.json" {
+            std::fs::remove_file(key.path()).unwrap();
+        }
+    }
     World { at: suite.addresses, signer, log_key, accounts_signer, _suite: suite }
 }
 

@@ -6,6 +6,8 @@ use crate::domain::content_type::ContentType;
 use crate::domain::record::RecordId;
 use crate::domain::subject::SubjectId;
 
+type Change = fn(&mut Consent);
+
 const NOW: Timestamp = Timestamp::from_micros(1_000);
 
 fn reading(view: View, purpose: &str, full: bool) -> Reading {
@@ -159,7 +161,7 @@ fn what_is_denied_beats_what_is_permitted_and_a_lease_beats_both() {
 #[test]
 fn a_consent_is_for_its_grantee_its_purposes_its_types_and_its_time() {
     let record = record("application/json", 1);
-    let changes: [(fn(&mut Consent), bool); 12] = [
+    let changes: [(Change, bool); 12] = [
         (|_| {}, true),
         (|c| c.grantee = "ann".to_owned(), true),
         (|c| c.grantee = "bob".to_owned(), false),

@@ -94,7 +94,8 @@ async fn go_on(
     let (tenant, record, number) = (job.tenant, version.record_id, version.number);
     let read =
         move |conn: &mut PgConnection| Ok(records::select_sealed(conn, tenant, record, number)?);
-    let Some(old) = job.read("get_sealed", read).await? else {
+    let old = job.read("get_sealed", read).await?;
+    let Some(old) = old.filter(|old| old.data_key.is_some()) else {
         return give_up(job, place, pending, None).await;
     };
     let about = version.record(person.id);

@@ -73,7 +73,7 @@ impl Sending {
             let missing = (3 - rest.len() % 3) % 3;
             let (fill, others) = content.split_at(missing.min(content.len()));
             rest.extend_from_slice(fill);
-            if rest.len() % 3 == 0 {
+            if rest.len().is_multiple_of(3) {
                 self.base64(&rest).await?;
                 rest.clear();
             }

@@ -41,7 +41,7 @@ pub(super) fn subject(subject: &Subject) -> Value {
 }
 
 /// A consent.
-pub(super) fn consent(consent: Consent) -> Value {
+pub(super) fn consent(consent: &Consent) -> Value {
     json!({"consent": {
         "name": consent.id.name(),
         "grantee": consent.grantee,
@@ -55,7 +55,7 @@ pub(super) fn consent(consent: Consent) -> Value {
 }
 
 /// A legal hold.
-pub(super) fn legal_hold(hold: LegalHold) -> Value {
+pub(super) fn legal_hold(hold: &LegalHold) -> Value {
     json!({"legalHold": {
         "name": hold.id.name(),
         "target": hold.target(),
@@ -68,7 +68,7 @@ pub(super) fn legal_hold(hold: LegalHold) -> Value {
 }
 
 /// A retention interest.
-pub(super) fn interest(interest: RetentionInterest) -> Value {
+pub(super) fn interest(interest: &RetentionInterest) -> Value {
     json!({"retentionInterest": {
         "name": interest.id.name(),
         "source": interest.source,
@@ -79,7 +79,7 @@ pub(super) fn interest(interest: RetentionInterest) -> Value {
 }
 
 /// A break-glass lease.
-pub(super) fn lease(lease: Lease) -> Value {
+pub(super) fn lease(lease: &Lease) -> Value {
     json!({"breakGlassLease": {
         "name": lease.id.name(),
         "principal": lease.principal,
@@ -92,7 +92,7 @@ pub(super) fn lease(lease: Lease) -> Value {
 }
 
 /// An erasure.
-pub(super) fn erasure(erasure: Erasure) -> Value {
+pub(super) fn erasure(erasure: &Erasure) -> Value {
     json!({"erasure": {
         "name": erasure.name.name(),
         "state": erasure.state.name(),
@@ -136,7 +136,7 @@ pub(super) fn end(is_json: bool) -> &'static [u8] {
 }
 
 /// An entry of the access log, with what it takes to verify it.
-pub(super) fn access(entry: wire::AccessEntry) -> Value {
+pub(super) fn access(entry: &wire::AccessEntry) -> Value {
     let decision = entry.decision().as_str_name();
     json!({"access": {
         "name": entry.name,
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_line_has_no_break_in_it() {
         let written = line(&json!({"a": "b\nc"}));
-        assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert_eq!(written.last(), Some(&b'\n'));
+        let at = written.iter().position(|byte| *byte == b'\n');
+        assert_eq!(at, Some(written.len() - 1));
     }
 }

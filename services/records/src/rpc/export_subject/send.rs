@@ -25,8 +25,8 @@ use crate::error::Error;
 use crate::rpc::{Rpc, access_entries};
 use crate::store::latest::Place;
 use crate::store::{
-    access_lists, break_glass_leases, consents, erasures, legal_holds, records, retention_interests,
-    subjects,
+    access_lists, break_glass_leases, consents, erasures, legal_holds, records,
+    retention_interests, subjects,
 };
 
 /// Bytes of a part at most.
@@ -148,7 +148,7 @@ impl Sending {
     /// Sends all that a list has, by pages of [`ROWS`], each row with its place.
     async fn list<T: Send + 'static>(
         &mut self,
-        line: fn(T) -> Value,
+        line: fn(&T) -> Value,
         page: impl Fn(
             &mut PgConnection,
             TenantId,
@@ -162,14 +162,13 @@ impl Sending {
         let (tenant, mut after) = (self.call.tenant_id()?, None::<Place>);
         loop {
             let page = page.clone();
-            let read = move |conn: &mut PgConnection| {
-                Ok::<_, Error>(page(conn, tenant, after.as_ref())?)
-            };
+            let read =
+                move |conn: &mut PgConnection| Ok::<_, Error>(page(conn, tenant, after.as_ref())?);
             let found = self.rpc.db.read("export_subject", self.call().scope(), read).await?;
             let is_end = i64::try_from(found.len()) != Ok(ROWS);
             for (create_time, id, one) in found {
                 after = Some(Place::new(create_time, id));
-                self.write(&lines::line(&line(one))).await?;
+                self.write(&lines::line(&line(&one))).await?;
             }
             if is_end {
                 return Ok(());
@@ -205,14 +204,15 @@ impl Sending {
     /// Who has seen what, each as it was logged.
     async fn accesses(&mut self) -> Result<(), End> {
         let (mut token, subject) = (String::new(), self.subject.id);
-        let before = Some(self.rpc.clock.now());
+        // Its own are among them.
+        let before = Some(self.rpc.clock.now().next());
         loop {
             let list = access_list(&self.call, subject, before, &token)?;
             let call = self.call();
             let page = access_entries::list(&self.rpc, &call, "export_accesses", list);
             let (entries, next) = page.await?;
             for entry in entries {
-                self.write(&lines::line(&lines::access(entry))).await?;
+                self.write(&lines::line(&lines::access(&entry))).await?;
             }
             if next.is_empty() {
                 return Ok(());
@@ -251,7 +251,7 @@ impl Sending {
     }
 }
 
-/// The next page of a subject's entries from before the export's own end.
+/// The next page of a subject's entries from before some time: an export has an end.
 fn access_list(
     call: &Call,
     subject: SubjectId,

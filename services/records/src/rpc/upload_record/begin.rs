@@ -27,7 +27,7 @@ use crate::store::{record_versions, records, subjects, uploads};
 /// What a stream finds.
 pub(super) enum Begun {
     /// The record that an earlier stream has made.
-    Before(Record),
+    Before(Box<Record>),
     /// An upload to stream into, and its lease.
     Now(Box<(Open, Held)>),
 }
@@ -68,7 +68,7 @@ pub(super) async fn begin(rpc: &Rpc, call: &Call, command: Command) -> Result<Be
     let (upload, chain) = match rpc.db.write("find_upload", call.scope(), look).await {
         Ok(Found::Done(name)) => {
             held.done();
-            return Ok(Begun::Before(before(rpc, call, &name).await?));
+            return Ok(Begun::Before(Box::new(before(rpc, call, &name).await?)));
         }
         Ok(Found::Useless) => return Err(begin_anew()),
         Ok(Found::Kept(upload, chain)) => (upload, chain),

@@ -16,7 +16,7 @@ const SHA256_LEN: usize = 32;
 
 /// A part of an upload.
 pub(super) enum Frame {
-    Header(wire::UploadHeader),
+    Header(Box<wire::UploadHeader>),
     Content(Bytes),
     Sha256([u8; SHA256_LEN]),
 }
@@ -44,7 +44,7 @@ impl Frames {
 
 fn decode(message: wire::UploadRecordRequest) -> Decoded<Frame> {
     match message.frame {
-        Some(WireFrame::Header(header)) => Ok(Frame::Header(header)),
+        Some(WireFrame::Header(header)) => Ok(Frame::Header(Box::new(header))),
         Some(WireFrame::Content(content)) if content.is_empty() => {
             Err(invalid("must not be empty")).at("content")
         }

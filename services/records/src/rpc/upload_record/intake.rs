@@ -56,7 +56,7 @@ pub(super) struct Intake<'a> {
 /// The segment before the one that fills.
 enum Writing {
     /// It is kept, or there is none.
-    Idle(Digests, Option<Buffer>),
+    Idle(Box<Digests>, Option<Buffer>),
     /// It is on its way.
     Busy(AbortOnDropHandle<Result<(Digests, Buffer), Stop>>),
     /// It failed.
@@ -103,7 +103,7 @@ impl<'a> Intake<'a> {
             size: upload.received,
             number: upload.segments,
             buffer: buffer(),
-            writing: Writing::Idle(digests, None),
+            writing: Writing::Idle(Box::new(digests), None),
             writer,
             salt: wrapped.to_bytes(),
         })
@@ -157,7 +157,7 @@ impl<'a> Intake<'a> {
     /// Waits until the segment before is kept.
     async fn settle(&mut self) -> Result<(Digests, Option<Buffer>), Stop> {
         match std::mem::replace(&mut self.writing, Writing::Failed) {
-            Writing::Idle(digests, spare) => Ok((digests, spare)),
+            Writing::Idle(digests, spare) => Ok((*digests, spare)),
             Writing::Busy(task) => {
                 let (digests, spare) = task.await.map_err(|_| Problem::internal())??;
                 Ok((digests, Some(spare)))

@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::rpc::Rpc;
 use crate::store::uploads;
 
-/// A lease that is held, or is being asked for. One that is dropped, because the caller has gone, is
-/// given back.
+/// A lease that is held, or is being asked for. One that is dropped, because the caller has gone,
+/// is given back.
 pub(super) struct Held {
     rpc: Rpc,
     tenant: TenantId,

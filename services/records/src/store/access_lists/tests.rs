@@ -30,7 +30,7 @@ fn every_list_has_its_index_in_every_month() {
 fn assert_indexed(database: &TestDatabase, tenant: TenantId, which: &str) {
     let assert = |plan: String, index: &str| {
         assert!(plan.contains(index), "{which}\n{plan}");
-        assert!(!plan.contains("Seq Scan") && !plan.contains("  Sort"), "{which}\n{plan}");
+        assert!(!plan.contains("Seq Scan") && !plan.contains("->  Sort"), "{which}\n{plan}");
     };
     let place = Place { time: LATEST, id: Uuid::nil() };
     let subject = SubjectId::from_uuid(Uuid::nil());

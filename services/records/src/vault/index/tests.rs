@@ -7,7 +7,6 @@ use crate::domain::content_type::ContentType;
 use crate::domain::field_path::FieldPath;
 use crate::domain::field_rule::{FieldRule, Index, Sensitivity};
 use crate::domain::normalise::Normalisation;
-use crate::domain::record::RecordId;
 use crate::domain::record_type::RecordType;
 use crate::seal::{Key, TenantKey};
 use shared::time::Timestamp;
@@ -43,9 +42,7 @@ fn value(index: &str, value: &str) -> IndexValue {
 }
 
 fn rows(tokens: Vec<IndexToken>) -> Vec<IndexRow> {
-    let id = RecordId::generate();
     let row = |one: IndexToken| IndexRow {
-        record_id: id,
         kind: "kyc-file".to_owned(),
         name: one.name,
         key_version: one.key_version,
@@ -83,26 +80,26 @@ fn any_change_of_a_row_is_found() {
     let (keys, kind) = (keys(&[2, 1]), kind(128));
     let values = [value("mail", "a"), value("name", "a")];
     let rows = rows(keys.tokens(&kind, &values).unwrap());
-    let check = |rows: &[IndexRow]| keys.verify(&kind, &values, rows);
-    check(&rows).unwrap();
+    let verify = |rows: &[IndexRow]| keys.verify(&kind, &values, rows);
+    verify(&rows).unwrap();
     assert!(keys.verify(&kind, &values[..1], &rows).is_err(), "a row too many");
-    check(&rows[..1]).unwrap_err();
+    verify(&rows[..1]).unwrap_err();
     for bit in 0..128 {
         let mut changed = rows.clone();
         changed[1].token[bit / 8] ^= 1 << (bit % 8);
-        assert!(check(&changed).is_err(), "bit {bit}");
+        assert!(verify(&changed).is_err(), "bit {bit}");
     }
-    let changes: [fn(&mut IndexRow); 5] = [
+    let edits: [fn(&mut IndexRow); 5] = [
         |row| row.name = "mail".to_owned(),
         |row| row.kind = "kyc-filf".to_owned(),
         |row| row.key_version = 1,
         |row| row.key_version = 9,
         |row| row.rules ^= 1,
     ];
-    for change in changes {
+    for edit in edits {
         let mut changed = rows.clone();
-        change(&mut changed[1]);
-        check(&changed).unwrap_err();
+        edit(&mut changed[1]);
+        verify(&changed).unwrap_err();
     }
 }
 

@@ -24,11 +24,12 @@ use wire::record_type_service_client::RecordTypeServiceClient;
 use wire::subject_service_client::SubjectServiceClient;
 use wire::upload_record_request::Frame;
 
-use crate::ledger::LOOKS;
 use crate::wire::request_id;
 
 /// Bytes of a frame.
 pub(super) const FRAME: usize = 256 << 10;
+/// Times that something is looked for that comes by itself, after the lease of who was killed.
+const PATIENCE: usize = 6_000;
 /// Nothing here takes that long.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -158,7 +159,7 @@ impl Vault {
     /// An erasure, once it is done.
     pub(super) async fn erased(&self, name: &str) -> wire::Erasure {
         let request = wire::GetErasureRequest { name: name.to_owned() };
-        for _ in 0..LOOKS {
+        for _ in 0..PATIENCE {
             let erasure = self.subjects.clone().get_erasure(request.clone()).await.unwrap();
             let erasure = erasure.into_inner();
             if erasure.state() == wire::erasure::State::Done {
@@ -180,7 +181,7 @@ impl Vault {
     /// A rotation, once it is done.
     pub(super) async fn rotated(&self, name: &str) -> wire::Rotation {
         let request = wire::GetRotationRequest { name: name.to_owned() };
-        for _ in 0..LOOKS {
+        for _ in 0..PATIENCE {
             let rotation = self.keys.clone().get_rotation(request.clone()).await.unwrap();
             let rotation = rotation.into_inner();
             if rotation.state() != wire::rotation::State::Running {

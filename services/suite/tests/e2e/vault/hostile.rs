@@ -105,7 +105,11 @@ impl Estate {
         let rule =
             wire::FieldRule { path: "/email".to_owned(), index: Some(index), ..Default::default() };
         let kind = wire::CreateRecordTypeRequest {
-            record_type: Some(wire::RecordType { fields: vec![rule], ..Default::default() }),
+            record_type: Some(wire::RecordType {
+                content_type: "application/json".to_owned(),
+                fields: vec![rule],
+                ..Default::default()
+            }),
             record_type_id: "contact".to_owned(),
             request_id: request_id(),
             ..Default::default()
@@ -114,40 +118,7 @@ impl Estate {
         let (subject, upload) = (vault.subject().await, request_id());
         let record = vault.upload(frames(&subject, &upload, b"secret")).await.unwrap().name;
         let rotation = vault.rotate(wire::KeyScope::IndexKey, false).await.name;
-        let mut governance = vault.governance.clone();
-        let consent = wire::Consent {
-            subject: subject.clone(),
-            grantee: "*".to_owned(),
-            purposes: vec!["KYC".to_owned()],
-            decision: wire::consent::Decision::Permit.into(),
-            ..Default::default()
-        };
-        let consent = wire::GrantConsentRequest {
-            consent: Some(consent),
-            request_id: request_id(),
-            ..Default::default()
-        };
-        let consent = governance.grant_consent(consent).await.unwrap().into_inner().name;
-        let lease = wire::BreakGlassLease {
-            subject: subject.clone(),
-            reason_code: "emergency".to_owned(),
-            reason: "Unconscious.".to_owned(),
-            ..Default::default()
-        };
-        let lease = wire::OpenBreakGlassRequest { lease: Some(lease), request_id: request_id() };
-        let lease = governance.open_break_glass(lease).await.unwrap().into_inner().name;
-        let hold = wire::LegalHold {
-            target: subject.clone(),
-            authority: "court".to_owned(),
-            case_reference: "1".to_owned(),
-            ..Default::default()
-        };
-        let hold = wire::PlaceLegalHoldRequest {
-            legal_hold: Some(hold),
-            request_id: request_id(),
-            ..Default::default()
-        };
-        let hold = governance.place_legal_hold(hold).await.unwrap().into_inner().name;
+        let [consent, lease, hold] = govern(vault, &subject).await;
         // Blocked, so that it stays.
         let erasure = erase(&subject, request_id());
         let erasure = vault.subjects.clone().erase_subject(erasure).await.unwrap().into_inner();
@@ -202,6 +173,45 @@ impl Estate {
         let variables = variables.filter_map(|text| text.split_once('}')?.0.split_once('='));
         variables.map(|(field, pattern)| (field.to_owned(), pattern.to_owned())).collect()
     }
+}
+
+/// A consent, a lease and a hold.
+async fn govern(vault: &Vault, subject: &str) -> [String; 3] {
+    let mut governance = vault.governance.clone();
+    let consent = wire::Consent {
+        subject: subject.to_owned(),
+        grantee: "*".to_owned(),
+        purposes: vec!["KYC".to_owned()],
+        decision: wire::consent::Decision::Permit.into(),
+        ..Default::default()
+    };
+    let consent = wire::GrantConsentRequest {
+        consent: Some(consent),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let consent = governance.grant_consent(consent).await.unwrap().into_inner().name;
+    let lease = wire::BreakGlassLease {
+        subject: subject.to_owned(),
+        reason_code: "emergency".to_owned(),
+        reason: "Unconscious.".to_owned(),
+        ..Default::default()
+    };
+    let lease = wire::OpenBreakGlassRequest { lease: Some(lease), request_id: request_id() };
+    let lease = governance.open_break_glass(lease).await.unwrap().into_inner().name;
+    let hold = wire::LegalHold {
+        target: subject.to_owned(),
+        authority: "court".to_owned(),
+        case_reference: "1".to_owned(),
+        ..Default::default()
+    };
+    let hold = wire::PlaceLegalHoldRequest {
+        legal_hold: Some(hold),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let hold = governance.place_legal_hold(hold).await.unwrap().into_inner().name;
+    [consent, lease, hold]
 }
 
 struct Request {
@@ -261,7 +271,11 @@ impl Filler<'_> {
             (Kind::String, "case_reference" | "reference" | "reason") => text("1"),
             (Kind::String, "grantee") => text("*"),
             (Kind::String, "record_type_id") => text("other"),
+            // It comes in frames of its own.
+            (Kind::Bytes, "content") if at.starts_with("header.") => None,
             (Kind::Bytes, "content") if is_required => Some(Value::Bytes("{}".into())),
+            // Where nothing changes there is nothing to ask for.
+            (Kind::Bool, "requires_consent") => Some(Value::Bool(true)),
             (Kind::Enum(_), _) if is_required => Some(Value::EnumNumber(1)),
             (Kind::Int32, _) if is_required => Some(Value::I32(1)),
             _ => {

@@ -194,6 +194,8 @@ async fn writers(vault: Vault, subjects: Arc<Vec<String>>, next: Arc<AtomicUsize
         match vault.create(request.clone()).await {
             Ok(record) => {
                 load.created.insert(record.name, number);
+                // The rotation shall have an end.
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(status) => {
                 assert_cut(&status);

@@ -190,11 +190,15 @@ impl Story {
             self.heard.message(&found);
         }
         let unknown = self.secrets.text("unknown");
-        for index in ["email", "tax"] {
-            let found =
-                self.vault.records.clone().lookup_records(ask(index, unknown.clone())).await;
+        for (index, value) in
+            [("email", format!("{unknown}@example.com")), ("tax", unknown.clone())]
+        {
+            let found = self.vault.records.clone().lookup_records(ask(index, value)).await;
             assert_eq!(self.heard.answer(found).records, []);
         }
+        let bad = ask("email", unknown.clone());
+        let refused = self.vault.records.clone().lookup_records(bad).await;
+        self.heard.refusal(refused, Reason::FieldInvalid);
         let mut missing = ask("phone", unknown.clone());
         let refused = self.vault.records.clone().lookup_records(missing.clone()).await;
         self.heard.refusal(refused, Reason::ResourceNotFound);

@@ -1,0 +1,78 @@
+//! What follows here when a person is erased in records.
+
+use shared::problem::Reason;
+use shared::testing::{Fault, refusal};
+use strongroom_proto::accounts::v1 as wire;
+
+use crate::setup::{Client, World, eventually, new_customer, request_id, uuid_of};
+
+const TEXT: &str = "written-by-people";
+
+async fn customer(client: &mut Client) -> String {
+    let mut request = new_customer();
+    let customer = request.customer.as_mut().unwrap();
+    customer.labels = [("note".to_owned(), TEXT.to_owned())].into();
+    customer.external_ids = [("CRM".to_owned(), format!("{TEXT}-{}", request_id()))].into();
+    client.create_customer(request).await.unwrap().name
+}
+
+fn subject(customer: &str) -> String {
+    format!("subjects/{}", uuid_of(customer))
+}
+
+async fn redacted(client: &mut Client, name: &str) -> wire::Customer {
+    eventually("the redaction", async || {
+        let customer = client.get_customer(name).await.unwrap();
+        (customer.labels.is_empty() && customer.external_ids.is_empty()).then_some(customer)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_is_redacted_whenever_that_is_learnt() {
+    let mut world = World::start().await;
+    let mut client = world.client();
+    let mut names = Vec::new();
+    for _ in 0..6 {
+        names.push(customer(&mut client).await);
+    }
+    // A subject that is no customer is passed over.
+    world.peers.erase(&format!("subjects/{}", uuid::Uuid::now_v7()), false);
+    for name in &names[..2] {
+        world.peers.erase(&subject(name), false);
+    }
+    for name in &names[..2] {
+        redacted(&mut client, name).await;
+    }
+    // While records is away, and while this service is.
+    world.records.set(Fault::Cut);
+    world.peers.erase(&subject(&names[2]), false);
+    world.restart().await;
+    let mut client = world.client();
+    world.records.set(Fault::None);
+    redacted(&mut client, &names[2]).await;
+    // After a restore of records no event tells of what was before.
+    world.peers.restore_records();
+    for name in &names[3..5] {
+        world.peers.erase(&subject(name), true);
+    }
+    for name in &names[3..5] {
+        redacted(&mut client, name).await;
+    }
+
+    let untouched = client.get_customer(&names[5]).await.unwrap();
+    assert_eq!(untouched.labels["note"], TEXT);
+    let before = client.get_customer(&names[0]).await.unwrap();
+    let request = wire::UpdateCustomerRequest {
+        customer: Some(wire::Customer {
+            name: names[0].clone(),
+            labels: [("note".to_owned(), TEXT.to_owned())].into(),
+            ..Default::default()
+        }),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let refused = client.customers.update_customer(request).await.unwrap_err();
+    assert_eq!(refusal(&refused).0, Reason::SubjectErased);
+    assert_eq!(client.get_customer(&names[0]).await.unwrap(), before, "once is enough");
+}
