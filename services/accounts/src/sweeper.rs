@@ -1,5 +1,5 @@
-//! What follows without a call: who is erased in the records service is redacted here, and approvals
-//! that have passed are written down as EXPIRED. For all tenants, until the shutdown.
+//! What follows without a call: who is erased in the records service is redacted here, and
+//! approvals that have passed are written down as EXPIRED. For all tenants, until the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;

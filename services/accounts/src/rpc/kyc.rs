@@ -1,5 +1,5 @@
-//! The steps of verifications: all decide alike. Evidence is checked with records, and kept there by
-//! a retention interest, before a decision is stored.
+//! The steps of verifications: all decide alike. Evidence is checked with records, and kept there
+//! by a retention interest, before a decision is stored.
 
 use diesel::PgConnection;
 use futures_util::future::try_join_all;

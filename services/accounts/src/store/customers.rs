@@ -134,15 +134,16 @@ pub(crate) fn lock(
     Ok(complete(conn, tenant, rows)?.pop())
 }
 
-/// Reads a customer and keeps it as it is until the end of the transaction.
+/// Reads a customer, as far as rules need it, and keeps it as it is until the end of the
+/// transaction: its labels and external ids are left out.
 pub(crate) fn hold(
     conn: &mut PgConnection,
     tenant: TenantId,
     id: CustomerId,
 ) -> Result<Option<Customer>, DbError> {
     let row = customers::table.find((tenant, id)).select(Row::as_select());
-    let rows = row.for_share().load(conn)?;
-    Ok(complete(conn, tenant, rows)?.pop())
+    let row: Option<Row> = row.for_share().first(conn).optional()?;
+    row.map(|row| row.customer(BTreeMap::new(), BTreeMap::new())).transpose()
 }
 
 /// Adds labels and external ids to rows, in one statement each for all of them.

@@ -165,13 +165,8 @@ fn lines(conn: &mut PgConnection, sql: String) -> Vec<String> {
     lines.into_iter().map(|line| line.line).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_a_profile_is_in_any_table() {
-    let world = World::start().await;
-    let mut client = world.client();
-    let customer = client.customer().await;
-    client.account(&customer).await;
-    read(&mut client, &customer, RecordView::Full, "SUPPORT").await.unwrap();
+/// Every row of every table, with the table.
+pub(crate) fn dump(world: &World) -> Vec<(String, String)> {
     let schema = &world.database.name;
     tokio::task::block_in_place(|| {
         let mut admin = world.database.admin();
@@ -180,16 +175,28 @@ async fn nothing_of_a_profile_is_in_any_table() {
             format!("SELECT tablename::text AS line FROM pg_tables WHERE schemaname = '{schema}'"),
         );
         assert!(tables.len() >= 8, "{tables:?}");
-        let mut seen = 0;
+        let mut rows = Vec::new();
         for table in tables {
             let dump = format!("SELECT t::text AS line FROM {schema}.{table} AS t");
-            for line in lines(&mut admin, dump) {
-                seen += usize::from(line.contains(&uuid_of(&customer).to_string()));
-                for trace in [MARKER, MARKER_HEX, "1990-02-28", "446681800"] {
-                    assert!(!line.contains(trace), "{table} has {trace}");
-                }
-            }
+            rows.extend(lines(&mut admin, dump).into_iter().map(|line| (table.clone(), line)));
         }
-        assert!(seen >= 3, "the dump shows what is there");
-    });
+        rows
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_profile_is_in_any_table() {
+    let world = World::start().await;
+    let mut client = world.client();
+    let customer = client.customer().await;
+    client.account(&customer).await;
+    read(&mut client, &customer, RecordView::Full, "SUPPORT").await.unwrap();
+    let mut seen = 0;
+    for (table, line) in dump(&world) {
+        seen += usize::from(line.contains(&uuid_of(&customer).to_string()));
+        for trace in [MARKER, MARKER_HEX, "1990-02-28", "446681800"] {
+            assert!(!line.contains(trace), "{table} has {trace}");
+        }
+    }
+    assert!(seen >= 3, "the dump shows what is there");
 }

@@ -4,16 +4,24 @@ use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
 use strongroom_proto::accounts::v1 as wire;
 
-use crate::setup::{Client, World, eventually, new_customer, request_id, uuid_of};
+use crate::customers::dump;
+use crate::setup::{Client, World, eventually, new_account, new_customer, request_id, uuid_of};
 
-const TEXT: &str = "written-by-people";
-
-async fn customer(client: &mut Client) -> String {
+/// A customer with an account, of both of whom somebody wrote this.
+async fn customer(client: &mut Client, text: &str) -> String {
     let mut request = new_customer();
     let customer = request.customer.as_mut().unwrap();
-    customer.labels = [("note".to_owned(), TEXT.to_owned())].into();
-    customer.external_ids = [("CRM".to_owned(), format!("{TEXT}-{}", request_id()))].into();
-    client.create_customer(request).await.unwrap().name
+    customer.labels = [("note".to_owned(), text.to_owned())].into();
+    customer.external_ids = [("CRM".to_owned(), text.to_owned())].into();
+    let name = client.create_customer(request).await.unwrap().name;
+    let mut request = new_account(&name);
+    request.account.as_mut().unwrap().labels = [("note".to_owned(), text.to_owned())].into();
+    client.create_account(request).await.unwrap();
+    name
+}
+
+fn text(n: usize) -> String {
+    format!("written-by-people-{n}")
 }
 
 fn subject(customer: &str) -> String {
@@ -33,8 +41,8 @@ async fn who_is_erased_is_redacted_whenever_that_is_learnt() {
     let mut world = World::start().await;
     let mut client = world.client();
     let mut names = Vec::new();
-    for _ in 0..6 {
-        names.push(customer(&mut client).await);
+    for n in 0..6 {
+        names.push(customer(&mut client, &text(n)).await);
     }
     // A subject that is no customer is passed over.
     world.peers.erase(&format!("subjects/{}", uuid::Uuid::now_v7()), false);
@@ -61,12 +69,12 @@ async fn who_is_erased_is_redacted_whenever_that_is_learnt() {
     }
 
     let untouched = client.get_customer(&names[5]).await.unwrap();
-    assert_eq!(untouched.labels["note"], TEXT);
+    assert_eq!(untouched.labels["note"], text(5));
     let before = client.get_customer(&names[0]).await.unwrap();
     let request = wire::UpdateCustomerRequest {
         customer: Some(wire::Customer {
             name: names[0].clone(),
-            labels: [("note".to_owned(), TEXT.to_owned())].into(),
+            labels: [("note".to_owned(), text(0))].into(),
             ..Default::default()
         }),
         request_id: request_id(),
@@ -75,4 +83,9 @@ async fn who_is_erased_is_redacted_whenever_that_is_learnt() {
     let refused = client.customers.update_customer(request).await.unwrap_err();
     assert_eq!(refusal(&refused).0, Reason::SubjectErased);
     assert_eq!(client.get_customer(&names[0]).await.unwrap(), before, "once is enough");
+    let rows = dump(&world);
+    for n in 0..6 {
+        let found = rows.iter().filter(|(_, line)| line.contains(&text(n))).count();
+        assert_eq!(found, if n == 5 { 3 } else { 0 }, "what was written of {n}");
+    }
 }

@@ -8,7 +8,8 @@ use shared::problem::reason_name;
 use super::access::Access;
 use super::access_entry::AccessEntry;
 use super::purpose::Purpose;
-use super::record::View;
+use super::record::{RecordId, View};
+use super::subject::SubjectId;
 
 /// Somebody got what was asked for.
 pub(crate) const PERMITTED: &str = "access.permitted";
@@ -70,8 +71,8 @@ pub(crate) fn leaf(tenant: TenantId, access: &Access) -> String {
         principal: access.commitment.hex(),
         workload: access.workload.as_deref(),
         action: access.action.permission(),
-        subject: access.subject.map(|id| id.name()),
-        record: access.record.map(|id| id.name()),
+        subject: access.subject.map(SubjectId::name),
+        record: access.record.map(RecordId::name),
         version: access.version,
         resource: access.resource.as_deref(),
         view: access.view.map(View::name),
@@ -97,8 +98,8 @@ pub(super) fn leaf_of_entry(
         principal: commitment.hex(),
         workload: entry.workload.as_deref(),
         action: &entry.action,
-        subject: entry.subject.map(|id| id.name()),
-        record: entry.record.map(|id| id.name()),
+        subject: entry.subject.map(SubjectId::name),
+        record: entry.record.map(RecordId::name),
         version: entry.version,
         resource: entry.resource.as_deref(),
         view: entry.view.map(View::name),

@@ -197,7 +197,12 @@ async fn pages_go_through_the_months_and_filters_through_all_of_them() {
     assert_eq!(all.iter().filter(|entry| entry.leaf.is_empty()).count(), 10);
     let of_subject = auditor.accesses(of(&subject)).await.unwrap().into_inner().accesses;
     let listings = |entries: Vec<AccessEntry>| {
-        entries.into_iter().filter(|one| !one.action.ends_with(".list")).collect::<Vec<_>>()
+        entries
+            .into_iter()
+            .filter(|one| {
+                one.action != "records.accesses.list" && one.action != "records.accessEntries.list"
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(listings(of_subject), listings(all));
 
@@ -236,7 +241,7 @@ async fn another_tenant_has_a_log_of_its_own() {
     let mut watch = stranger.watch("").await.unwrap().into_inner();
     stranger.caller.subject().await;
     let (seen, _) = until(&mut watch, "records.subjects.create").await;
-    assert_eq!(seen.iter().filter(|entry| entry.action.ends_with(".create")).count(), 1);
+    assert_eq!(seen.iter().filter(|entry| entry.action == "records.subjects.create").count(), 1);
     assert!(seen.iter().all(|entry| entry.subject != subject || !entry.reason.is_empty()));
     let clerk = Auditor::new(world.caller_in(world.tenant, &["records.records.get"]));
     assert_eq!(reason(clerk.accesses(of(&subject)).await), Reason::PermissionMissing);

@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn digits_are_those_of_a_hash() {
-        let hash: [u8; 32] = std::array::from_fn(|place| (place * 37) as u8);
+        let mut hash = [0_u8; 32];
+        (0..32_u8).for_each(|place| hash[usize::from(place)] = place.wrapping_mul(37));
         let digits = shared::hex::hex(&hash);
         assert!(spells(&digits, &hash));
         assert!(!spells(&digits.to_uppercase(), &hash));

@@ -116,14 +116,12 @@ impl Seen {
             self.of_paths += 1;
             return report.find(number, "the proof", "a tlog-proof", short(&line.proof));
         };
-        let checkpoint = match self.notes.get(&proof.checkpoint) {
-            Some((_, opened)) => opened.clone(),
-            None => {
-                let opened = trust.open(&proof.checkpoint, number, report);
-                self.notes.insert(proof.checkpoint.clone(), (number, opened.clone()));
-                opened
-            }
-        };
+        let known = self.notes.get(&proof.checkpoint).cloned();
+        let (_, checkpoint) = known.unwrap_or_else(|| {
+            let opened = (number, trust.open(&proof.checkpoint, number, report));
+            self.notes.insert(proof.checkpoint.clone(), opened.clone());
+            opened
+        });
         // That it is not believed was said where it stood first.
         let Some(checkpoint) = checkpoint else { return };
         let since = report.count;

@@ -42,8 +42,9 @@ fn a_customer_is_found_verified_and_forgotten() {
         let name = customer.name.clone();
 
         // The next version of the profile is found by what is new in it.
-        let tax_id = |country: &str, number: &str| {
-            wire::TaxId { country: country.to_owned(), number: number.to_owned() }
+        let tax_id = |country: &str, number: &str| wire::TaxId {
+            country: country.to_owned(),
+            number: number.to_owned(),
         };
         let profile = wire::Profile {
             full_name: "Zoë".to_owned(),

@@ -127,7 +127,7 @@ fn the_rules_of_indexes_have_one_number_whatever_else_changes() {
     moved.fields[0].path = FieldPath::parse("/contact/*/mail").unwrap();
     // An exact path without an index takes its values out of the index.
     let mut less = old.clone();
-    let path = FieldPath::parse("/contact/home/email").unwrap();
+    let path = FieldPath::parse("/contact/private/email").unwrap();
     less.fields.push(FieldRule { path, sensitivity: Sensitivity::Pii, index: None });
     for other in [fewer_bits, moved, less] {
         assert_ne!(rules(&old), rules(&other));

@@ -1,5 +1,6 @@
 //! The vault restored alone, to a state in which a person was not erased yet.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use rustix::process::Signal;
@@ -9,7 +10,7 @@ use strongroom_proto::records::v1 as wire;
 use suite::Clients;
 use tokio::task::block_in_place;
 
-use super::caller::{Vault, frames, reason, seal};
+use super::caller::{Vault, erase, frames, reason, seal};
 use crate::child::Child;
 use crate::dump::Dumper;
 use crate::ledger::LOOKS;
@@ -63,6 +64,44 @@ impl Person {
     }
 }
 
+/// What the runbook brings over before the start, so that nothing goes that is held.
+const HOLDS: &str = "\
+    INSERT INTO records.legal_holds \
+    SELECT l.* FROM records_lost.legal_holds l \
+    JOIN records.subjects s ON s.tenant_id = l.tenant_id AND s.id = l.subject_id \
+    WHERE l.state <> 3 ON CONFLICT DO NOTHING; \
+    INSERT INTO records.retention_interests \
+    SELECT l.* FROM records_lost.retention_interests l \
+    JOIN records.subjects s ON s.tenant_id = l.tenant_id AND s.id = l.subject_id \
+    ON CONFLICT DO NOTHING; \
+    UPDATE records.consents k SET revoke_time = l.revoke_time, revision = l.revision \
+    FROM records_lost.consents l \
+    WHERE l.tenant_id = k.tenant_id AND l.id = k.id \
+      AND l.revoke_time IS NOT NULL AND k.revoke_time IS NULL";
+
+/// Holds all that is about a person.
+async fn hold(vault: &Vault, subject: &str) -> String {
+    let hold = wire::LegalHold {
+        target: subject.to_owned(),
+        authority: "court".to_owned(),
+        case_reference: "1".to_owned(),
+        ..Default::default()
+    };
+    let request = wire::PlaceLegalHoldRequest {
+        legal_hold: Some(hold),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    vault.governance.clone().place_legal_hold(request).await.unwrap().into_inner().name
+}
+
+/// What forbids to erase a person.
+async fn blockers(vault: &Vault, subject: &str) -> Vec<String> {
+    let dry = wire::EraseSubjectRequest { dry_run: true, ..erase(subject, String::new()) };
+    let told = vault.subjects.clone().erase_subject(dry).await.unwrap().into_inner();
+    told.blockers.into_iter().map(|blocker| blocker.name).collect()
+}
+
 /// The types of events, from the first.
 async fn told(vault: &Vault) -> Vec<(String, String)> {
     let request = events::ListEventsRequest { page_size: 1_000, ..Default::default() };
@@ -92,6 +131,7 @@ fn a_vault_that_is_restored_alone_erases_again_before_it_serves() {
         let (ada, grace) = (Person::new(&before).await, Person::new(&before).await);
         block_in_place(|| dumper.save("records", &file));
         let lost = before.create(seal(&grace.subject, "note", "text/plain", "lost")).await.unwrap();
+        let held = hold(&before, &grace.subject).await;
         before.erase(&ada.subject).await;
         ada.assert_erased(&before, &dumper).await;
         stop(child);
@@ -101,12 +141,14 @@ fn a_vault_that_is_restored_alone_erases_again_before_it_serves() {
         block_in_place(|| dumper.restore("records", &file));
         confirm("records", || suite(&state, dumper.url()));
         assert!(untouched == others(), "a schema that was not restored has changed");
+        block_in_place(|| dumper.admin().batch_execute(HOLDS).unwrap());
 
         // The first answer already knows of it.
         let child = start();
         let after = vault(&child);
         ada.assert_erased(&after, &dumper).await;
         grace.assert_there(&after).await;
+        assert_eq!(blockers(&after, &grace.subject).await, [held]);
         assert_eq!(reason(after.content(&lost.name).await), Reason::ResourceNotFound);
         let again = ("subject.erasedAgain".to_owned(), ada.subject.clone());
         let mut events = Vec::new();

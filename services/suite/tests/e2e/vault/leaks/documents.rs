@@ -123,16 +123,13 @@ impl Story {
         let renamed = json!({"name": self.secrets.text("renamed")}).to_string();
         let stale = json!({"name": self.secrets.text("stale")}).to_string();
         for (content, etag) in [(renamed, ""), (stale, "stale"), (profile.to_owned(), "")] {
-            match etag {
-                "" => {
-                    let mut record = records.update_record(change(content, etag)).await.unwrap();
-                    record.get_mut().labels.clear();
-                    self.heard.message(record.get_ref());
-                }
-                _ => {
-                    let refused = records.update_record(change(content, etag)).await;
-                    self.heard.refusal(refused, Reason::EtagMismatch);
-                }
+            let changed = records.update_record(change(content, etag)).await;
+            if etag.is_empty() {
+                let mut record = changed.unwrap().into_inner();
+                record.labels.clear();
+                self.heard.message(&record);
+            } else {
+                self.heard.refusal(changed, Reason::EtagMismatch);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the services answer that is not the content that was asked for.
 
+use std::fmt::Write as _;
+
 use prost::Message;
 use shared::problem::Reason;
 use shared::testing::refusal;
@@ -29,7 +31,7 @@ impl Heard {
     }
 
     pub(super) fn status(&mut self, status: &Status) {
-        self.0 += &format!("{status} {status:?} {:?}", status.metadata());
+        write!(self.0, "{status} {status:?} {:?}", status.metadata()).unwrap();
         self.0 += &String::from_utf8_lossy(status.details());
     }
 

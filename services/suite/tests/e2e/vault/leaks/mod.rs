@@ -112,7 +112,7 @@ impl Story {
         command.env("STRONGROOM_CHECKPOINT_INTERVAL", "0.1");
         let child = block_in_place(|| Child::launch(&state, command));
         let mut other = claims(DEFAULT_TENANT, &["*"]);
-        other.sub = "other".to_owned();
+        "other".clone_into(&mut other.sub);
         let other = Keys::open(&state).unwrap().issuer().unwrap().sign(&other).unwrap();
         let (own, other) = (Clients::new(child.at, None), Clients::new(child.at, Some(&other)));
         let (own, at) = (own.unwrap(), child.at.records);
