@@ -17,6 +17,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use records::seal::FileProvider;
+use serde_json::{Value, json};
 use shared::postgres::random_password;
 use shared::principal::Grants;
 use shared::token::{Signer, generate, jwks};
@@ -75,6 +76,7 @@ impl Keys {
         if !folder.join(LOG_KEY).exists() {
             make_log_key(&folder)?;
         }
+        grant_workloads(&folder)?;
         Ok(Self { folder })
     }
 
@@ -164,6 +166,26 @@ fn fill(folder: &Path) -> Result<(), Error> {
     make_log_key(folder)?;
     let kek = folder.join("kek.json");
     FileProvider::create(&kek).map_err(Error::file(&kek))
+}
+
+/// What services may ask of each other grows with them: a suite from before gets it too.
+fn grant_workloads(folder: &Path) -> Result<(), Error> {
+    let path = folder.join("workloads.jwks");
+    let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
+    let mut set: Value = serde_json::from_str(&text).map_err(Error::file(&path))?;
+    for key in set["keys"].as_array_mut().into_iter().flatten() {
+        let workload = WORKLOADS.iter().find(|(service, _)| key["kid"] == *service);
+        if let Some((_, permissions)) = workload {
+            key["permissions"] = json!(permissions);
+        }
+    }
+    let granted = set.to_string();
+    if granted == text {
+        return Ok(());
+    }
+    let draft = folder.join(format!("workloads.{}", Uuid::now_v7().simple()));
+    write(&draft, &granted)?;
+    fs::rename(&draft, &path).map_err(Error::file(&path))
 }
 
 /// The public half first: where that is all there is, both are made anew.

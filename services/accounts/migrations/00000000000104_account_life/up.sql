@@ -10,6 +10,8 @@ ALTER TABLE accounts
     -- Where what is left goes, while it is CLOSING.
     ADD COLUMN disposition_id uuid,
     ADD COLUMN close_time timestamptz;
+-- The policies hold for the owner too, and this is for all tenants.
+ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY;
 UPDATE accounts SET acknowledged_version = 1 WHERE state > 1;
 CREATE INDEX account_labels_value ON account_labels (tenant_id, key, value, account_id);
 
@@ -42,6 +44,7 @@ CREATE INDEX account_holders_customer ON account_holders (tenant_id, customer_id
 INSERT INTO account_holders
     SELECT tenant_id, id, customer_id, 1, create_time, NULL, create_time
     FROM accounts WHERE customer_id IS NOT NULL;
+ALTER TABLE accounts FORCE ROW LEVEL SECURITY;
 
 -- Freezes: a set, whose effect is the union.
 CREATE TABLE freezes (

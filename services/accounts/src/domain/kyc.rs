@@ -100,12 +100,6 @@ impl Kyc {
         }
     }
 
-    /// From when on the ledger has to treat the customer as EXPIRED; never where it is absent. A
-    /// new review does not put it off, and a rejection does not undo it: only an approval does.
-    pub(crate) fn valid_until(&self) -> Option<Timestamp> {
-        self.expire_time
-    }
-
     /// Takes a step.
     pub(crate) fn step(&self, step: KycStep, now: Timestamp) -> Result<Self, NotAllowed> {
         let from = self.state_at(now);
@@ -225,23 +219,23 @@ mod tests {
 
     #[test]
     fn only_an_approval_lifts_what_an_expiry_stops() {
-        assert_eq!(Kyc::NONE.valid_until(), None);
+        assert_eq!(Kyc::NONE.expire_time, None);
         let never = Kyc::NONE.step(KycStep::Submit, NOW).unwrap();
-        assert_eq!(never.step(KycStep::Reject, NOW).unwrap().valid_until(), None);
+        assert_eq!(never.step(KycStep::Reject, NOW).unwrap().expire_time, None);
 
         for kyc in [approved(None), approved(Some(LATER))] {
             let ended = kyc.step(KycStep::Expire, NOW).unwrap();
-            assert_eq!((ended.valid_until(), ended.level), (Some(NOW), 2));
+            assert_eq!((ended.expire_time, ended.level), (Some(NOW), 2));
             let again = ended.step(KycStep::Submit, LATER).unwrap();
-            assert_eq!(again.valid_until(), Some(NOW), "a new review does not lift it");
+            assert_eq!(again.expire_time, Some(NOW), "a new review does not lift it");
             let rejected = again.step(KycStep::Reject, LATER).unwrap();
-            assert_eq!((rejected.valid_until(), rejected.level), (Some(NOW), 0));
+            assert_eq!((rejected.expire_time, rejected.level), (Some(NOW), 0));
             let again = rejected.step(KycStep::Submit, LATER).unwrap();
-            assert_eq!(again.step(approve(None), LATER).unwrap().valid_until(), None);
+            assert_eq!(again.step(approve(None), LATER).unwrap().expire_time, None);
             // Who is looked at again before the end, and is found wanting, is so from then on.
             let early = kyc.step(KycStep::Submit, NOW).unwrap();
-            assert_eq!(early.valid_until(), kyc.valid_until());
-            assert_eq!(early.step(KycStep::Reject, NOW).unwrap().valid_until(), Some(NOW));
+            assert_eq!(early.expire_time, kyc.expire_time);
+            assert_eq!(early.step(KycStep::Reject, NOW).unwrap().expire_time, Some(NOW));
         }
     }
 

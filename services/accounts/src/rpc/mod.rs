@@ -1,13 +1,9 @@
 //! The services of the contract: one struct, and one file for each RPC.
 
 mod activate_customer;
-mod add_holder;
 mod add_relationship;
 mod approve_kyc;
-mod batch_get_accounts;
 mod batch_get_customers;
-mod close_account;
-mod close_customer;
 mod create_account;
 mod create_customer;
 mod customer_filter;
@@ -15,40 +11,23 @@ pub(crate) mod encode;
 mod expire_kyc;
 mod external_ids;
 mod filter;
-mod freeze_account;
-mod freeze_customer;
 mod get_account;
 mod get_customer;
-mod get_freeze;
 mod kyc;
 mod list_accounts;
 mod list_customers;
-mod list_freezes;
-mod list_holders;
 mod list_kyc_decisions;
 mod list_relationships;
-mod list_undelivered_controls;
 mod lookup_customer;
-mod mark_dormant;
 mod masks;
 mod profile;
-mod reactivate_account;
-mod reinstate_customer;
 mod reject_kyc;
-mod remove_holder;
 mod remove_relationship;
-mod reopen_account;
 mod services;
-mod set_limits;
 mod submit_kyc;
-mod suspend_customer;
 #[cfg(test)]
 mod tests;
-mod unfreeze_account;
-mod unfreeze_customer;
-mod update_account;
 mod update_customer;
-mod update_holder;
 
 use std::convert::Infallible;
 use std::time::Duration;

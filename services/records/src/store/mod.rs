@@ -7,6 +7,8 @@ pub(crate) mod consents;
 pub(crate) mod erasures;
 pub(crate) mod events;
 pub(crate) mod expired;
+#[cfg(test)]
+mod governance_plans;
 pub(crate) mod index_keys;
 pub(crate) mod key_chains;
 pub(crate) mod key_moves;
@@ -30,8 +32,6 @@ pub(crate) mod records;
 pub(crate) mod reindexes;
 pub(crate) mod reseals;
 pub(crate) mod retention_interests;
-#[cfg(test)]
-mod governance_plans;
 #[cfg(test)]
 mod rotation_plans;
 pub(crate) mod rotations;

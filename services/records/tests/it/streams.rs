@@ -274,8 +274,10 @@ pub(crate) fn objects(world: &World) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder(world)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        // One may be removed meanwhile, with all that was in it.
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for entry in entries {
+            let Ok(path) = entry.map(|entry| entry.path()) else { continue };
             if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }

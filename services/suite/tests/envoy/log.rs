@@ -6,22 +6,6 @@ use serde_json::{Value, json};
 
 use crate::http::{Call, Http};
 
-/// Services in which nothing has happened yet that is an event.
-pub(crate) async fn follow_the_silent(http: &Http) {
-    {
-        let get = |target: &str| http.get(target).header("strongroom-service", "accounts");
-        let listed = get("/v1/events").ok().await;
-        assert!(listed["events"].is_null() && listed["nextCursor"].is_string(), "{listed}");
-        assert_eq!(get("/v1/log/leaves").ok().await, json!({}));
-        get("/v1/log/checkpoint").has_none(404, "RESOURCE_NOT_FOUND").await;
-        get("/v1/log/inclusionProof?index=0").has_none(404, "RESOURCE_NOT_FOUND").await;
-        get("/v1/log/consistencyProof?from_size=1").has_none(404, "RESOURCE_NOT_FOUND").await;
-        let watch = get("/v1/events:watch").header("grpc-timeout", "500m");
-        let [end] = &watch.lines().await[..] else { panic!("nothing happens") };
-        assert_eq!(end["code"], 4, "the deadline passed: {end}");
-    }
-}
-
 /// The log of a service in which something has happened, such as events of this type.
 pub(crate) async fn follow(http: &Http, service: &'static str, kind: &str) {
     let get = |target: &str| http.get(target).header("strongroom-service", service);

@@ -4,6 +4,7 @@
 //! The paths are written out, so that a change of one in the contracts is a change here as well.
 
 mod contract;
+mod customers;
 mod gateway;
 mod http;
 mod ledger;
@@ -47,10 +48,11 @@ async fn every_rpc_answers_on_its_path() {
     story::control_the_ledger(&http, &books).await;
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;
-    log::follow_the_silent(&http).await;
+    customers::know_customers(&http).await;
     vault::keep_documents(&http).await;
     vault::govern(&http).await;
     vault::rotate_keys(&http).await;
+    log::follow(&http, "accounts", "customer.created").await;
     log::follow(&http, "records", "record.created").await;
     log::follow(&http, "transactions", "transaction.posted").await;
     ledger::verify_the_books(&http, &books).await;
