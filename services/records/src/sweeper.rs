@@ -1,6 +1,7 @@
 //! Works in the background for every tenant in turn: erasures that are due, records whose retention
-//! has ended, reviews that are late, uploads that nobody goes on with, rotations of keys. One replica
-//! at a time has a tenant; each step is safe where two have, since a lease may end under its holder.
+//! has ended, reviews that are late, uploads that nobody goes on with, rotations of keys. One
+//! replica at a time has a tenant; each step is safe where two have, since a lease may end under
+//! its holder.
 
 mod partitions;
 mod retention;

@@ -148,7 +148,7 @@ pub(crate) async fn replay(rpc: &Rpc) -> Result<(), Problem> {
             match Name::parse(path) {
                 Some(name) if known.contains(&name.tenant) => one(rpc, name).await?,
                 Some(name) => {
-                    tracing::warn!(tenant = %name.tenant, "a tombstone is of no tenant that is here");
+                    tracing::warn!(tenant = %name.tenant, "a tombstone of an unknown tenant");
                 }
                 None => tracing::warn!(path, "an object is no tombstone"),
             }

@@ -82,7 +82,6 @@ pub(super) fn account(account: Account) -> wire::Account {
         create_time: Some(account.create_time.encode()),
         update_time: Some(account.update_time.encode()),
         etag: etag(account.version),
-        ..wire::Account::default()
     }
 }
 

@@ -107,7 +107,7 @@ impl Job<'_> {
             RotationState::Done => tracing::info!(%tenant, rotation = %id, "a rotation is done"),
             RotationState::Incomplete => {
                 let broken = rotation.broken.len();
-                tracing::error!(%tenant, rotation = %id, broken, "a rotation met what does not open");
+                tracing::error!(%tenant, rotation = %id, broken, "some of it does not open");
             }
         }
         self.rpc.nudge.tenant(tenant);

@@ -14,9 +14,9 @@
 //!   ends the epoch by an update of that row, which waits for such inserts. Those before are seen
 //!   by the steps, those after are refused and made again under the new epoch. So the keys under an
 //!   old epoch only become fewer, and one pass over them moves all.
-//! - *A subject is erased while its key is moved or its bodies are sealed anew.* Moves and swaps are
-//!   updates of rows that still have the wrapped key that was read: a row whose key is gone gets no
-//!   other. New generations are made under the subject's lock and never for an erased one.
+//! - *A subject is erased while its key is moved or its bodies are sealed anew.* Moves and swaps
+//!   are updates of rows that still have the wrapped key that was read: a row whose key is gone
+//!   gets no other. New generations are made under the subject's lock and never for an erased one.
 //! - *A record is written under a generation that is replaced meanwhile.* A generation is deleted
 //!   under the subject's lock, once no version names it. Writers keep the subject `FOR SHARE`, and
 //!   either read its keys after that, or look whether the generation that they used is still there
@@ -25,11 +25,11 @@
 //! - *A reader* takes the version, the subject's key and the tenant's from one snapshot, in which
 //!   they fit. All of them open what they wrapped for as long as the reader has them in memory.
 //!   Segments that were replaced stay in the object store for as long as a download may take.
-//! - *An index row is written with a key version that is taken away meanwhile.* Rows reference their
-//!   key version. Before a version is deleted it is locked and its rows are counted, so that a
-//!   writer either is before, and is seen, or finds no key, and makes its rows again. Old rows of a
-//!   record go in the transaction that writes its new ones, and readers look under all versions
-//!   that there are.
+//! - *An index row is written with a key version that is taken away meanwhile.* Rows
+//!   reference their key version. Before a version is deleted it is locked and its rows are
+//!   counted, so that a writer either is before, and is seen, or finds no key, and makes its rows
+//!   again. Old rows of a record go in the transaction that writes its new ones, and readers look
+//!   under all versions that there are.
 //! - *The key provider is away.* The step fails as a whole, and is tried again.
 //! - *Something does not open.* It stays where it is, under its old key, and is named in `broken`.
 //!

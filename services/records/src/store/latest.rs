@@ -1,5 +1,5 @@
-//! Lists with the latest first: of all rows of a table, or of those with one value in a column, each
-//! along an index of its own.
+//! Lists with the latest first: of all rows of a table, or of those with one value in a column,
+//! each along an index of its own.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

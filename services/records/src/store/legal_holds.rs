@@ -125,7 +125,8 @@ pub(crate) fn update(
 }
 
 /// The holds that forbid to delete or purge a record; without one, those that forbid to erase its
-/// subject, which are all of the subject's. Whoever acts on the answer has the subject's row locked.
+/// subject, which are all of the subject's. Whoever acts on the answer has the subject's row
+/// locked.
 pub(crate) fn blocking(
     conn: &mut PgConnection,
     tenant: TenantId,

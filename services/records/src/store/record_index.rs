@@ -118,9 +118,9 @@ pub(crate) fn find(
     tokens: &[(i32, Token)],
     limit: i64,
 ) -> QueryResult<Vec<RecordId>> {
-    // The limit is a query, so that the planner does not know it, and what belongs to a row is looked
-    // up by its key: the planner would else walk along all records. The tokens are asked for in terms
-    // that the index by key does not serve.
+    // The limit is a query, so that the planner does not know it, and what belongs to a row is
+    // looked up by its key: the planner would else walk along all records. The tokens are asked for
+    // in terms that the index by key does not serve.
     const FIND: &str = "\
         SELECT DISTINCT f.record_id AS id FROM unnest($4, $5) AS n (version, token), LATERAL ( \
             SELECT i.record_id FROM record_index i, LATERAL ( \

@@ -155,8 +155,8 @@ fn with_labels(
     ids: Vec<RecordId>,
     labels: &BTreeMap<String, String>,
 ) -> QueryResult<BTreeSet<RecordId>> {
-    // All labels of each record, which no index but the right one serves: by their keys, the planner
-    // may take one that reads the labels of all records.
+    // All labels of each record, which no index but the right one serves: by their keys, the
+    // planner may take one that reads the labels of all records.
     const READ: &str = "\
         SELECT n.id FROM unnest($2) AS n (id) WHERE NOT EXISTS ( \
             SELECT FROM unnest($3, $4) AS w (key, value) WHERE (w.key, w.value) NOT IN ( \

@@ -23,9 +23,9 @@ use crate::store::{
 /// Records of one look.
 const BATCH: i64 = 100;
 
-/// Looks at some records whose retention has ended, from where the last look has stopped. True where
-/// some were purged: then the next look is worth it at once. What is held is looked at again when
-/// all others have been.
+/// Looks at some records whose retention has ended, from where the last look has stopped. True
+/// where some were purged: then the next look is worth it at once. What is held is looked at again
+/// when all others have been.
 pub(super) async fn step(
     rpc: &Rpc,
     tenant: &Arc<TenantInfo>,

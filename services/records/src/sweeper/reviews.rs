@@ -31,7 +31,7 @@ pub(super) async fn step(rpc: &Rpc, tenant: &Arc<TenantInfo>) -> Result<bool, Pr
     };
     let late = rpc.db.write("tell_late_reviews", scope(id), tell).await?;
     for lease in &late {
-        tracing::error!(tenant = %id, lease = %lease.id, "a break-glass lease was not reviewed in time");
+        tracing::error!(tenant = %id, lease = %lease.id, "a lease was not reviewed in time");
     }
     if !late.is_empty() {
         rpc.nudge.tenant(id);

@@ -2,8 +2,8 @@
 //!
 //! Tokens are made with the newest key and looked for with all. A key stays in use for a few
 //! seconds after a newer one was made: whoever takes a key away moves its tokens first, and the
-//! reference of `record_index` to `index_keys` refuses a token that comes later. Its writer makes it
-//! anew.
+//! reference of `record_index` to `index_keys` refuses a token that comes later. Its writer makes
+//! it anew.
 
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,7 @@ async fn what_is_past_its_retention_is_purged_unless_it_is_held() {
     let (mut ann, mut bob) = (realm.member(), realm.member());
     let subject = ann.subject().await;
     let (free, held) = (ann.record(&subject, b"one").await, ann.record(&subject, b"two").await);
-    let hold = ann.hold(&held.name).await.name;
+    let legal_hold = ann.hold(&held.name).await.name;
     realm.world.owner_sql("UPDATE records SET expire_time = create_time");
     let purged = async |count| {
         let from = "records JOIN record_versions v ON v.record_id = id \
@@ -75,8 +75,8 @@ async fn what_is_past_its_retention_is_purged_unless_it_is_held() {
     };
     purged(1).await;
     assert_eq!((count(&free.name), count(&held.name)), (1, 0));
-    ann.release(&hold).await.unwrap();
-    bob.release(&hold).await.unwrap();
+    ann.release(&legal_hold).await.unwrap();
+    bob.release(&legal_hold).await.unwrap();
     purged(2).await;
     assert_eq!(realm.events("record.purged"), 2);
 }

@@ -132,7 +132,8 @@ async fn holds_and_interests_forbid_to_end_a_record() {
         world.owner_sql(&format!(
             "INSERT INTO legal_holds (tenant_id, id, subject_id, record_id, authority, \
                  case_reference, state, placer, revision, create_time) \
-             VALUES ('{tenant}', gen_random_uuid(), '{subject}', {record}, 'court', '1', 1, 'a', 1, now())"
+             VALUES ('{tenant}', gen_random_uuid(), '{subject}', {record}, 'court', '1', 1, \
+                     'a', 1, now())"
         ));
     };
     hold(&format!("'{}'", id_of(&one)));
@@ -143,8 +144,10 @@ async fn holds_and_interests_forbid_to_end_a_record() {
     assert_eq!(reason(caller.purge_record(purge(&other)).await), Reason::LegalHold);
     world.owner_sql("UPDATE legal_holds SET state = 3, release_requester = 'a', releaser = 'b'");
     world.owner_sql(&format!(
-        "INSERT INTO retention_interests (tenant_id, id, subject_id, source, reference, create_time, update_time) \
-         VALUES ('{tenant}', gen_random_uuid(), '{subject}', 'accounts', 'accounts/1', now(), now())"
+        "INSERT INTO retention_interests (tenant_id, id, subject_id, source, reference, \
+                                          create_time, update_time) \
+         VALUES ('{tenant}', gen_random_uuid(), '{subject}', 'accounts', 'accounts/1', now(), \
+                 now())"
     ));
     assert_eq!(reason(caller.purge_record(purge(&other)).await), Reason::Retention);
     caller.delete_record(delete(&one)).await.unwrap();

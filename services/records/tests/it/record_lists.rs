@@ -12,7 +12,7 @@ use crate::world::{Caller, World, create, reason};
 async fn make(caller: &Caller, subject: &str, kind: &str, branch: &str, seconds: i64) -> String {
     let mut request = create(subject, "text/plain", b"secret");
     let record = request.record.as_mut().unwrap();
-    record.r#type = kind.to_owned();
+    kind.clone_into(&mut record.r#type);
     record.labels.insert("branch".to_owned(), branch.to_owned());
     record.labels.insert("app".to_owned(), "kyc".to_owned());
     record.event_time = Some(prost_types::Timestamp { seconds, nanos: 0 });

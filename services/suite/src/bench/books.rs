@@ -6,7 +6,7 @@ use strongroom_proto::tenants::v1 as tenants;
 use strongroom_proto::transactions::v1 as wire;
 use tenants::tenant_service_client::TenantServiceClient;
 use tonic::Request;
-use tonic::metadata::MetadataValue;
+use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
 use wire::ledger_service_client::LedgerServiceClient;
 
@@ -91,21 +91,34 @@ fn tenant(number: usize) -> Uuid {
     Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_1000 + number as u128)
 }
 
-/// Has the service write a tenant, and the first of its accounts.
-async fn register(service: &Service, place: &Place, tenant: Uuid) -> Result<(), BenchError> {
+/// Has a service write a tenant.
+pub(super) async fn create_tenant(
+    service: &Service,
+    place: &Place,
+    tenant: Uuid,
+) -> Result<(), BenchError> {
     let failed = |what: &str| BenchError::Service(what.to_owned());
     let channel = channel(service.address).map_err(|error| failed(&error.to_string()))?;
-    let bearer: MetadataValue<_> = format!("Bearer {}", place.token(tenant)?)
-        .parse()
-        .map_err(|_| failed("a token is not ASCII"))?;
     let mut request = Request::new(tenants::CreateTenantRequest {
         tenant: Some(tenants::Tenant { display_name: "bench".to_owned(), ..Default::default() }),
         tenant_id: tenant.to_string(),
         ..Default::default()
     });
-    request.metadata_mut().insert("authorization", bearer.clone());
-    let created = TenantServiceClient::new(channel.clone()).create_tenant(request).await;
-    created.map_err(|status| failed(status.message()))?;
+    request.metadata_mut().insert("authorization", bearer(place, tenant)?);
+    let created = TenantServiceClient::new(channel).create_tenant(request).await;
+    created.map(drop).map_err(|status| failed(status.message()))
+}
+
+fn bearer(place: &Place, tenant: Uuid) -> Result<MetadataValue<Ascii>, BenchError> {
+    let bearer = format!("Bearer {}", place.token(tenant)?).parse();
+    bearer.map_err(|_| BenchError::Service("a token is not ASCII".to_owned()))
+}
+
+/// Has the ledger write a tenant, and the first of its accounts.
+async fn register(service: &Service, place: &Place, tenant: Uuid) -> Result<(), BenchError> {
+    create_tenant(service, place, tenant).await?;
+    let failed = |what: &str| BenchError::Service(what.to_owned());
+    let channel = channel(service.address).map_err(|error| failed(&error.to_string()))?;
     let limit = Money { currency: CURRENCY.to_owned(), amount: OVERDRAFT.to_owned() };
     let account = wire::LedgerAccount {
         currency: CURRENCY.to_owned(),
@@ -118,7 +131,7 @@ async fn register(service: &Service, place: &Place, tenant: Uuid) -> Result<(), 
         account_id: account_id(1),
         ..Default::default()
     });
-    request.metadata_mut().insert("authorization", bearer);
+    request.metadata_mut().insert("authorization", bearer(place, tenant)?);
     let registered = LedgerServiceClient::new(channel).register_ledger_account(request).await;
     registered.map_err(|status| failed(status.message()))?;
     Ok(())

@@ -44,8 +44,8 @@ enum Story {
     First,
     /// A month is booked, closed, stated and proven; always on a suite of its own
     MonthEnd,
-    /// A KYC file is sealed, read, held by a court and erased, with proofs; always on a suite of its
-    /// own
+    /// A KYC file is sealed, read, held by a court and erased, with proofs; always on a suite of
+    /// its own
     Privacy,
 }
 

@@ -29,6 +29,7 @@ fn named(name: &str, profile: wire::Profile) -> wire::UpdateCustomerRequest {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, from the first day to the last")]
 fn a_customer_is_found_verified_and_forgotten() {
     run(async {
         let world = world().await;

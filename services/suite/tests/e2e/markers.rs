@@ -27,8 +27,8 @@ impl Markers {
         self.0.keys().copied().collect()
     }
 
-    /// The places whose texts are in a dump: as they are, in UTF-16, in hexadecimal digits of both, or
-    /// in base64.
+    /// The places whose texts are in a dump: as they are, in UTF-16, in hexadecimal digits of both,
+    /// or in base64.
     pub(crate) fn found(&self, dump: &str) -> Vec<&'static str> {
         let has = |text: &String| forms(text).iter().any(|form| dump.contains(form));
         self.0.iter().filter(|(_, text)| has(text)).map(|(place, _)| *place).collect()

@@ -1,5 +1,5 @@
-//! Sealed documents over HTTP: their types, their lives, who saw them, who governs them, and what is
-//! left of an erased person.
+//! Sealed documents over HTTP: their types, their lives, who saw them, who governs them, and what
+//! is left of an erased person.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What may become of customers.
 
 use super::*;
-use CustomerState::{Active, Closed, Pending};
+use CustomerState::{Active, Closed, Pending, Suspended};
 
 fn customer(state: CustomerState) -> Customer {
     let now = Timestamp::from_micros(1);

@@ -1,5 +1,5 @@
-//! The lines of an export, as JSON: each an object with one field that says what it is of. Times are
-//! as in RFC 3339, and what is absent is left out or null.
+//! The lines of an export, as JSON: each an object with one field that says what it is of. Times
+//! are as in RFC 3339, and what is absent is left out or null.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -57,6 +57,7 @@ pub(crate) fn field(path: &str, index: Option<wire::FieldIndex>) -> wire::FieldR
 }
 
 /// An index.
+#[expect(clippy::unnecessary_wraps, reason = "as a field takes it")]
 pub(crate) fn index(
     name: &str,
     bits: i32,

@@ -1,20 +1,19 @@
 //! The floors: a row of the same size, written and read by pgbench, one statement in a transaction.
 
-use diesel::connection::SimpleConnection as _;
-use uuid::Uuid;
-
 use super::Arguments;
 use crate::bench::error::BenchError;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::place::Place;
 use crate::bench::sql::Admin;
 use crate::error::Error;
+use diesel::connection::SimpleConnection as _;
 
 /// The role of the runs: that of the service.
 const ROLE: &str = "strongroom_records";
 /// The rows are sealed bytes as far as Postgres can see: they do not compress.
 const SCHEMA: &str = "\
-    CREATE TABLE floor_bodies (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL);
+    CREATE TABLE floor_bodies (
+        n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL);
     ALTER TABLE floor_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
     GRANT SELECT, INSERT ON floor_bodies TO strongroom_records;";
 
@@ -40,8 +39,8 @@ impl Floor {
     }
 }
 
-/// Makes the tenant, and the table of the floors with as many rows as there are documents. Blocks.
-pub(super) fn prepare(place: &Place, tenant: Uuid, arguments: &Arguments) -> Result<(), Error> {
+/// Makes the table of the floors with as many rows as there are documents. Blocks.
+pub(super) fn prepare(place: &Place, arguments: &Arguments) -> Result<(), Error> {
     let mut admin: Admin = place.admin()?;
     let (size, documents) = (arguments.size, arguments.documents);
     let rows = format!(
@@ -53,8 +52,6 @@ pub(super) fn prepare(place: &Place, tenant: Uuid, arguments: &Arguments) -> Res
     let statements = format!(
         "SET search_path TO records; {SCHEMA} \
          INSERT INTO floor_bodies (body) SELECT substr(body, 1, {size}) FROM ({rows}) r (body); \
-         INSERT INTO tenants (id, display_name, time_zone, state, create_time) \
-         VALUES ('{tenant}', 'bench', 'UTC', 1, now()) ON CONFLICT DO NOTHING; \
          VACUUM (ANALYZE) floor_bodies;"
     );
     for statement in statements.split_inclusive(';') {

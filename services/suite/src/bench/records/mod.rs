@@ -17,6 +17,7 @@ use shared::config::{at_least_one, seconds};
 use shared::task::blocking;
 use uuid::Uuid;
 
+use super::books::create_tenant;
 use super::child::{LOAD_RECORDS, SERVE_RECORDS, SERVE_UNSEALED, Service};
 use super::error::BenchError;
 use super::machine::Machine;
@@ -106,12 +107,13 @@ async fn measure(
     progress: &Progress,
 ) -> Result<Report, Error> {
     let tenant = DEFAULT_TENANT.uuid();
-    floor::prepare(place, tenant, arguments)?;
+    floor::prepare(place, arguments)?;
     let pgbench = floor::pgbench(place, arguments)?;
     progress.say("sealing and opening in memory");
     let cipher = blocking(cipher::measure).await??;
     let variables = place.records_variables()?;
     let service = Service::start_as(SERVE_RECORDS, &variables).await?;
+    create_tenant(&service, place, tenant).await?;
     let token = place.token(tenant)?;
     let bench = Bench { arguments, pgbench, service, token, progress };
     progress.say("sealing the documents that are read");

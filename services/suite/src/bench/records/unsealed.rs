@@ -1,5 +1,5 @@
-//! The floor of the streams: the same frames into files and out of them, with the same hash, flushed
-//! to the disk, and nothing sealed, logged or proven.
+//! The floor of the streams: the same frames into files and out of them, with the same hash,
+//! flushed to the disk, and nothing sealed, logged or proven.
 
 use std::path::PathBuf;
 use std::pin::Pin;

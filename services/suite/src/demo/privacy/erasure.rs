@@ -153,8 +153,8 @@ impl Privacy<'_> {
     pub(super) async fn certificate(&mut self, name: &str, trust: &Trust) -> Result<(), DemoError> {
         self.out.chapter(
             "The certificate",
-            "What was destroyed, and until when a backup could still open it: signed, and proven to \
-             be in the log. Whoever has the key of the log verifies it without the house.",
+            "What was destroyed, and until when a backup could still open it: signed, and proven \
+             to be in the log. Whoever has the key of the log verifies it without the house.",
         )?;
         let proven = |erasure: &wire::Erasure| !erasure.proof.is_empty();
         let erasure = self.settled(name, proven).await?;

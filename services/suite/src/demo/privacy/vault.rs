@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Privacy<'_> {
     pub(super) async fn seal(&mut self) -> Result<Person, DemoError> {
+        const SUBJECT: &str = "SubjectService.CreateSubject";
+        const TYPE: &str = "RecordTypeService.CreateRecordType";
         self.out.chapter(
             "A KYC file is sealed",
             "Its type says what it has to be, what of it is harmless, and by what it is found. The \
@@ -59,14 +61,12 @@ impl Privacy<'_> {
             request_id: self.request_id("type"),
             validate_only: false,
         };
-        const TYPE: &str = "RecordTypeService.CreateRecordType";
         let id = self.kind();
         self.out
             .call(TYPE, &[("record_type_id", id), ("json_schema", "4 properties".to_owned())])?;
         let kind = given(TYPE, self.anna.types.create_record_type(request).await)?;
         self.out.answer(&[("name", kind.name)])?;
 
-        const SUBJECT: &str = "SubjectService.CreateSubject";
         let request = wire::CreateSubjectRequest {
             request_id: self.request_id("subject"),
             ..wire::CreateSubjectRequest::default()
@@ -105,6 +105,7 @@ impl Privacy<'_> {
     }
 
     pub(super) async fn show(&mut self, person: &Person) -> Result<(), DemoError> {
+        const METHOD: &str = "RecordService.LookupRecords";
         self.out.chapter(
             "It is read",
             "Masked, where that is enough; in full with a permission of its own; found by its \
@@ -121,7 +122,6 @@ impl Privacy<'_> {
         let full = self.read(person, RecordView::Full, "KYC").await?;
         check("the content of FULL", full, DOCUMENT)?;
 
-        const METHOD: &str = "RecordService.LookupRecords";
         let value = "ada@example.com".to_owned();
         self.out.call(
             METHOD,
@@ -172,7 +172,7 @@ impl Privacy<'_> {
         const METHOD: &str = "SubjectService.ListAccesses";
         self.out.chapter(
             "The person asks who saw it",
-            "Every access, with its purpose, and with the proof that it stands in the log as it is.",
+            "Every access, with its purpose, and the proof that it stands in the log as it is.",
         )?;
         self.out.call(METHOD, &[("parent", person.subject.clone()), ("proofs", "true".into())])?;
         let accesses = self.accesses(person).await?;

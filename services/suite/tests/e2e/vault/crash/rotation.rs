@@ -56,7 +56,8 @@ fn a_rotation_that_is_killed_goes_on_and_loses_nothing() {
             scene.assert_all_open(&vault).await;
             place.assert_logged().await;
             let old = "records.subject_keys k WHERE made_epoch < \
-                       (SELECT max(epoch) FROM records.tenant_keys t WHERE t.tenant_id = k.tenant_id)";
+                       (SELECT max(epoch) FROM records.tenant_keys t \
+                         WHERE t.tenant_id = k.tenant_id)";
             assert_eq!(place.count(old), 0, "something is still under an old key");
         }
         place.stop();

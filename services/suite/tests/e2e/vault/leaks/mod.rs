@@ -1,6 +1,6 @@
-//! What is sealed, and what people wrote about a person, is looked for wherever something is kept or
-//! told: logs, errors, events, metrics, outcomes, the leaves of the log, a dump of the database, and
-//! the object store.
+//! What is sealed, and what people wrote about a person, is looked for wherever something is kept
+//! or told: logs, errors, events, metrics, outcomes, the leaves of the log, a dump of the database,
+//! and the object store.
 
 mod documents;
 mod governance;
