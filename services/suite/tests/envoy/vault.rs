@@ -79,7 +79,7 @@ async fn declare(http: &Http) {
     let read = http.get("/v1/recordTypes/contact").ok().await;
     assert_eq!(read["retention"]["days"], 3650);
     let listed = http.get("/v1/recordTypes").ok().await;
-    assert_eq!(listed["recordTypes"], json!([read]), "{listed}");
+    assert_eq!(listed["recordTypes"][0], read, "{listed}");
 }
 
 async fn live_and_die(http: &Http, record: &str) {
