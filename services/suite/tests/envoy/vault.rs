@@ -123,11 +123,8 @@ pub(crate) async fn govern(http: &Http) {
     let revoked = http.post(revoke, json!({"requestId": id()})).ok().await;
     assert!(revoked["revokeTime"].is_string(), "{revoked}");
 
-    let interest = json!({
-        "retentionInterest": {"subject": subject, "source": "accounts", "reference": "a"},
-        "requestId": id(),
-    });
-    http.post("/v1/retentionInterests:set", interest).ok().await;
+    let interest = json!({"subject": subject, "source": "accounts", "reference": "a"});
+    http.post(format!("/v1/retentionInterests:set?request_id={}", id()), interest).ok().await;
     let listed = http.get("/v1/retentionInterests").ok().await;
     assert_eq!(listed["retentionInterests"][0]["source"], "accounts", "{listed}");
     break_glass(http, &subject).await;
