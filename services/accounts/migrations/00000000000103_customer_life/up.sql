@@ -1,3 +1,6 @@
+-- No release has these tables in use yet, so nobody waits for their locks.
+-- squawk-ignore-file require-concurrent-index-creation
+
 -- What is known about who a customer is, and when it was closed.
 ALTER TABLE customers
     -- 1 NONE, 2 IN_REVIEW, 3 APPROVED, 4 REJECTED, 5 EXPIRED; an approval also expires by the clock

@@ -1,3 +1,6 @@
+-- No release has these tables in use yet, so nobody waits for their locks.
+-- squawk-ignore-file require-concurrent-index-creation
+
 -- The life of accounts: what they roll up to, what limits them, and how they end.
 ALTER TABLE accounts
     ADD COLUMN parent_id uuid,

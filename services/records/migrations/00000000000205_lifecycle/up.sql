@@ -1,3 +1,6 @@
+-- No release has these tables in use yet, so nobody waits for their locks.
+-- squawk-ignore-file ban-drop-not-null, require-concurrent-index-creation
+
 -- Records are deleted, brought back and purged.
 ALTER TABLE records
     -- 1 ACTIVE, 2 DELETED, 3 PURGED
