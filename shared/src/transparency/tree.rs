@@ -264,7 +264,7 @@ mod tests {
             prop_assert!(!check_inclusion(leaf(index + 1), index, to, root(to), &proof));
             let proof = bytes(tlog::prove_tree(to, from, &reader).unwrap());
             prop_assert!(check_consistency((from, root(from)), (to, root(to)), &proof));
-            prop_assert!(!check_consistency((from, leaf(0)), (to + 1, root(to)), &proof));
+            prop_assert!(!check_consistency((from, leaf(size)), (to, root(to)), &proof));
         }
     }
 
