@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::boot::BootError;
 use shared::clock::Clock;
-use shared::config::Common;
+use shared::config::{Common, seconds};
 use shared::grpc::client::{self, Peer};
 use shared::token::WorkloadSigner;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,15 @@ pub struct Config {
         help_heading = "Customers"
     )]
     pub retention_years: u16,
+    /// Seconds after its closing in which an account may be reopened
+    #[arg(
+        long,
+        env = "STRONGROOM_REOPEN_WINDOW",
+        default_value = "2592000",
+        value_parser = seconds,
+        help_heading = "Accounts"
+    )]
+    pub reopen_window: Duration,
 }
 
 impl AsRef<Common> for Config {

@@ -6,10 +6,10 @@
 
 mod clients;
 mod config;
+mod deliverer;
 mod domain;
 mod error;
 mod reconciler;
-mod registrar;
 mod rpc;
 mod store;
 mod sweeper;
@@ -25,10 +25,10 @@ use tonic::service::Routes;
 
 use clients::{Ledger, Records};
 pub use config::Config;
-pub use domain::diagrams;
+use deliverer::Deliverer;
+pub use domain::{diagrams, effects};
 pub use reconciler::Config as ReconcilerConfig;
 use reconciler::Reconciler;
-use registrar::Registrar;
 pub use sweeper::Config as SweeperConfig;
 use sweeper::Sweeper;
 
@@ -41,15 +41,31 @@ pub const SERVICE: Service = Service {
     admin_port: 9001,
     operations: &[
         "activate-customer",
+        "add-holder",
         "add-relationship",
         "approve-kyc",
+        "close-account",
+        "close-customer",
         "create-account",
         "create-customer",
         "expire-kyc",
+        "freeze-account",
+        "freeze-customer",
+        "mark-dormant",
+        "reactivate-account",
+        "reinstate-customer",
         "reject-kyc",
+        "remove-holder",
         "remove-relationship",
+        "reopen-account",
+        "set-limits",
         "submit-kyc",
+        "suspend-customer",
+        "unfreeze-account",
+        "unfreeze-customer",
+        "update-account",
         "update-customer",
+        "update-holder",
     ],
     describe: undescribed,
     locate: store::events::locate,
@@ -95,15 +111,16 @@ fn routes(
         nudge: base.nudge.clone(),
     };
     tasks.spawn(sweeper.run(stop.clone()));
-    let registrar = Registrar {
+    let deliverer = Deliverer {
         db: base.db.clone(),
         clock: base.clock.clone(),
         ledger: Ledger::new(peers.transactions, base.timeline),
+        nudge: base.nudge.clone(),
     };
     let reconciler = Reconciler {
         config: config.reconciler.clone(),
         tenants: base.tenants,
-        registrar: registrar.clone(),
+        deliverer: deliverer.clone(),
     };
     tasks.spawn(reconciler.run(stop.clone()));
     let rpc = rpc::Rpc {
@@ -111,7 +128,8 @@ fn routes(
         clock: base.clock,
         records,
         nudge: base.nudge,
-        registrar,
+        deliverer,
+        reopen_window: config.reopen_window,
         tasks: tasks.clone(),
         message_bytes_max: limit,
     };

@@ -1,23 +1,25 @@
-//! Delivers to the ledger what calls could not, for all tenants, until the ledger has it.
+//! Delivers to the ledger what calls could not, for all tenants, until the ledger has it; and
+//! compares all accounts with the ledger now and then, because either side may have been restored.
 
+mod compare;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use shared::config::seconds;
 use shared::db::{DbError, Scope};
 use shared::deadline::Deadline;
 use shared::grpc::Call;
 use shared::ids::TenantId;
 use shared::problem::Problem;
+use shared::time::Timestamp;
 use shared::tenants::{self, TenantInfo, Tenants};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::domain::later;
-use crate::error::Error;
-use crate::registrar::Registrar;
-use crate::store::accounts;
+use crate::deliverer::{Delivered, Deliverer};
+use crate::domain::{AccountId, later};
 use crate::store::ledger_intents::{self, Intent};
 
 /// An interval of nothing would be a loop without a pause.
@@ -42,10 +44,13 @@ pub struct Config {
     #[arg(
         long,
         env = "STRONGROOM_RECONCILE_BATCH",
-        default_value_t = 16,
+        default_value_t = 64,
         value_parser = clap::value_parser!(u16).range(1..=1_000)
     )]
     pub reconcile_batch: u16,
+    /// Seconds between two comparisons of all accounts with the ledger; the first is at the start
+    #[arg(long, env = "STRONGROOM_COMPARE_INTERVAL", default_value = "3600", value_parser = seconds)]
+    pub compare_interval: Duration,
 }
 
 /// The background worker.
@@ -56,15 +61,16 @@ pub(crate) struct Reconciler {
     /// The tenants.
     pub(crate) tenants: Tenants,
     /// What delivers.
-    pub(crate) registrar: Registrar,
+    pub(crate) deliverer: Deliverer,
 }
 
 impl Reconciler {
     /// Works until the shutdown. Whatever that interrupts is taken up again at the next start.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let work = async {
+            let mut compared: BTreeMap<TenantId, Instant> = BTreeMap::new();
             loop {
-                let more = self.round().await;
+                let more = self.round(&mut compared).await;
                 if !more {
                     let pause = self.config.reconcile_interval.max(INTERVAL_MIN);
                     tokio::time::sleep(jittered(pause)).await;
@@ -78,10 +84,10 @@ impl Reconciler {
     }
 
     /// One look at every tenant. True where more can be delivered at once.
-    async fn round(&self) -> bool {
+    async fn round(&self, compared: &mut BTreeMap<TenantId, Instant>) -> bool {
         let scope = Scope::tenantless(Deadline::after(self.config.reconcile_timeout));
         let all = |conn: &mut diesel::PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-        let tenants = match self.registrar.db.read("list_tenants", scope, all).await {
+        let tenants = match self.deliverer.db.read("list_tenants", scope, all).await {
             Ok(tenants) => tenants,
             Err(error) => {
                 tracing::warn!(%error, "the reconciler cannot read the tenants");
@@ -91,7 +97,16 @@ impl Reconciler {
         let mut more = false;
         for id in tenants {
             let span = tracing::info_span!("reconcile", tenant = %id);
-            match self.tenant(id).instrument(span).await {
+            let work = async {
+                let full = self.tenant(id).await?;
+                let is_due = |last: &Instant| last.elapsed() >= self.config.compare_interval;
+                if compared.get(&id).is_none_or(is_due) {
+                    self.compare(id).await?;
+                    compared.insert(id, Instant::now());
+                }
+                Ok::<_, Problem>(full)
+            };
+            match work.instrument(span).await {
                 Ok(full) => more |= full,
                 Err(problem) => tracing::warn!(%problem, tenant = %id, "cannot reconcile"),
             }
@@ -106,7 +121,7 @@ impl Reconciler {
         if tenant.allow(false).is_err() {
             return Ok(false);
         }
-        let now = self.registrar.clock.now();
+        let now = self.deliverer.clock.now();
         // Twice the time of a delivery: no other replica takes one that may still succeed here.
         let (until, limit) = (later(now, config.reconcile_timeout * 2), config.reconcile_batch);
         let scope = Scope::tenant(id, Deadline::after(config.reconcile_timeout));
@@ -114,41 +129,58 @@ impl Reconciler {
             let due = ledger_intents::take_due(conn, id, now, until, limit.into());
             Ok::<_, DbError>(due?)
         };
-        let due = self.registrar.db.write("take_intents", scope, take).await?;
+        let due = self.deliverer.db.write("take_intents", scope, take).await?;
         let count = due.len();
-        let deliver = |intent| self.deliver(Arc::clone(&tenant), intent);
-        let results = join_all(due.into_iter().map(deliver)).await;
-        let failed: Vec<Problem> = results.into_iter().filter_map(Result::err).collect();
-        if let Some(problem) = failed.first() {
-            tracing::warn!(failed = failed.len(), %problem, "the ledger did not take accounts");
-        }
-        Ok(count == usize::from(limit) && failed.is_empty())
+        let failed = self.deliver(&tenant, due).await?;
+        Ok(count == usize::from(limit) && failed == 0)
     }
 
-    /// Delivers one intent, or puts it off.
-    async fn deliver(&self, tenant: Arc<TenantInfo>, intent: Intent) -> Result<(), Problem> {
-        let id = tenant.id;
-        let call = Call::of_worker("reconciler", tenant, self.config.reconcile_timeout);
-        let Err(error) = self.attempt(&call, id, intent.clone()).await else {
-            return Ok(());
-        };
-        let intent = Intent { attempts: intent.attempts.saturating_add(1), ..intent };
-        let due = later(self.registrar.clock.now(), self.backoff(intent.attempts));
-        let scope = Scope::tenant(id, Deadline::after(self.config.reconcile_timeout));
+    /// Delivers intents, and puts off those that failed. Gives how many did.
+    async fn deliver(
+        &self,
+        tenant: &Arc<TenantInfo>,
+        due: Vec<Intent>,
+    ) -> Result<usize, Problem> {
+        let (id, timeout) = (tenant.id, self.config.reconcile_timeout);
+        let call = Call::of_worker("reconciler", Arc::clone(tenant), timeout);
+        let accounts: BTreeSet<AccountId> = due.iter().map(|intent| intent.account_id).collect();
+        let told = self.deliverer.deliver(&call, id, accounts.into_iter().collect()).await;
+        let mut done = BTreeSet::new();
+        let mut first = None;
+        for (account, told) in told {
+            match told {
+                Ok(Delivered::Yes) => _ = done.insert(account),
+                // Whoever brought the newer one says so; where nobody does, it is repaired.
+                Ok(Delivered::No) => {}
+                Err(error) => first = first.or(Some(Problem::from(error))),
+            }
+        }
+        let failed: Vec<Intent> =
+            due.into_iter().filter(|intent| !done.contains(&intent.account_id)).collect();
+        let count = failed.len();
+        if let Some(problem) = first {
+            tracing::warn!(failed = count, %problem, "the ledger did not take accounts");
+        }
+        let now = self.deliverer.clock.now();
+        let failed: Vec<(Intent, Timestamp)> = failed
+            .into_iter()
+            .map(|mut intent| {
+                intent.attempts = intent.attempts.saturating_add(1);
+                let due = later(now, self.backoff(intent.attempts));
+                (intent, due)
+            })
+            .collect();
         let put_off = move |conn: &mut diesel::PgConnection| {
-            ledger_intents::put_off(conn, id, &intent, due)?;
+            for (intent, due) in &failed {
+                ledger_intents::put_off(conn, id, intent, *due)?;
+            }
             Ok::<_, DbError>(())
         };
-        self.registrar.db.write("put_off_intent", scope, put_off).await?;
-        Err(error.into())
-    }
-
-    async fn attempt(&self, call: &Call, tenant: TenantId, intent: Intent) -> Result<(), Error> {
-        let id = intent.account_id;
-        let read = move |conn: &mut diesel::PgConnection| accounts::select(conn, tenant, id);
-        let account = self.registrar.db.read("get_account", call.scope(), read).await?;
-        let account = account.ok_or_else(|| id.not_found())?;
-        self.registrar.register(call, &account, intent).await.map(drop)
+        if count > 0 {
+            let scope = Scope::tenant(id, Deadline::after(timeout));
+            self.deliverer.db.write("put_off_intents", scope, put_off).await?;
+        }
+        Ok(count)
     }
 
     /// One interval, two, four .. and no more than the configuration says, half of it by chance.

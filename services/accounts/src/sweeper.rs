@@ -1,5 +1,6 @@
-//! What follows without a call: who is erased in the records service is redacted here, and
-//! approvals that have passed are written down as EXPIRED. For all tenants, until the shutdown.
+//! What follows without a call: who is erased in the records service is redacted here, approvals
+//! that have passed are written down as EXPIRED, and the records service is told for how long the
+//! data of closed customers is needed. For all tenants, until the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clients::Records;
-use crate::domain::CustomerId;
+use crate::domain::{CustomerId, later};
 use crate::error::Error;
 use crate::store::events::{self, Event};
 use crate::store::{customers, erasures};
@@ -27,6 +28,8 @@ use crate::store::{customers, erasures};
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Approvals of one transaction.
 const EXPIRED_MAX: i64 = 100;
+/// Closed customers of one round.
+const RETAINED_MAX: i64 = 100;
 
 /// How eagerly.
 #[derive(Debug, Clone, clap::Args)]
@@ -100,6 +103,7 @@ impl Sweeper {
             return Ok(());
         }
         self.expire(id).await?;
+        self.retain(&tenant).await?;
         let followed = self.follow(&tenant).await;
         match followed {
             // After a restore of records, or a long time away: begin anew.
@@ -137,6 +141,33 @@ impl Sweeper {
                 return Ok(());
             }
         }
+    }
+
+    /// Tells the records service for how long the data of closed customers is needed.
+    async fn retain(&self, tenant: &Arc<TenantInfo>) -> Result<(), Problem> {
+        let (id, now) = (tenant.id, self.clock.now());
+        let until = later(now, self.config.sweep_timeout * 2);
+        let take = move |conn: &mut PgConnection| {
+            Ok::<_, DbError>(customers::take_retained(conn, id, now, until, RETAINED_MAX)?)
+        };
+        let scope = Scope::tenant(id, self.deadline());
+        for (customer, closed) in self.db.write("take_retained", scope, take).await? {
+            match self.records.retain(&self.call(tenant), customer, closed).await {
+                // Of an erased subject, and of one that never was, nothing is kept.
+                Err(problem)
+                    if matches!(
+                        problem.reason,
+                        Reason::SubjectErased | Reason::ResourceNotFound
+                    ) => {}
+                told => told?,
+            }
+            let done = move |conn: &mut PgConnection| {
+                Ok::<_, DbError>(customers::retained(conn, id, customer)?)
+            };
+            let scope = Scope::tenant(id, self.deadline());
+            self.db.write("retained", scope, done).await?;
+        }
+        Ok(())
     }
 
     /// Redacts who was erased since the last look.

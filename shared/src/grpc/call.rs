@@ -126,6 +126,21 @@ pub enum Created<T> {
 }
 
 impl<T> Created<T> {
+    /// The same about something else.
+    pub fn with<W>(self, resource: W) -> Created<W> {
+        match self {
+            Self::Now(_) => Created::Now(resource),
+            Self::Before(_) => Created::Before(resource),
+        }
+    }
+
+    /// What was made.
+    pub fn as_ref(&self) -> &T {
+        match self {
+            Self::Now(resource) | Self::Before(resource) => resource,
+        }
+    }
+
     /// The answer, marked where it is that of the earlier call.
     pub fn respond<W>(self, encode: impl FnOnce(T) -> W) -> tonic::Response<W> {
         match self {

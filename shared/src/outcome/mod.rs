@@ -21,7 +21,7 @@ use crate::tenants::TenantKey;
 use crate::time::Timestamp;
 
 pub use list::{Place, list};
-pub use store::{
+pub use store::{lock, reject, 
     Found, INSERT, Outcome, OutcomeState, fence, find_all, insert_all, insertion, select,
 };
 

@@ -135,6 +135,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// How it ended; `REQUEST_IN_PROGRESS` where it has not.
+    pub fn result(&self) -> Result<(), Problem> {
+        match self.state {
+            OutcomeState::Succeeded => Ok(()),
+            OutcomeState::Rejected => Err(self.rejection()),
+            OutcomeState::InProgress | OutcomeState::Unknown => Err(super::in_progress()),
+        }
+    }
+
     /// The refusal, as it was answered the first time.
     pub(super) fn rejection(&self) -> Problem {
         let reason = self.reason.unwrap_or(Reason::Internal);
@@ -260,6 +269,46 @@ pub(super) fn succeed(
             outcomes::lease_time.eq(None::<Timestamp>),
         ))
         .execute(conn)?;
+    Ok(())
+}
+
+/// Settles what is in progress as rejected.
+pub fn reject(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+    problem: &Problem,
+    time: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(key(tenant, operation, request_id))
+        .filter(outcomes::state.eq(OutcomeState::InProgress.column()))
+        .set((
+            outcomes::state.eq(OutcomeState::Rejected.column()),
+            outcomes::reason.eq(reason_name(problem.reason)),
+            outcomes::message.eq(&problem.message),
+            outcomes::figures.eq(serde_json::to_string(&problem.figures).ok()),
+            outcomes::account.eq(account(problem)),
+            outcomes::resource.eq(None::<String>),
+            outcomes::settle_time.eq(time),
+            outcomes::lease_time.eq(None::<Timestamp>),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Waits for others who are about to settle the same outcome, until the end of the transaction.
+pub fn lock(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    operation: &str,
+    request_id: &str,
+) -> QueryResult<()> {
+    let locked: Vec<i16> = key(tenant, operation, request_id)
+        .select(outcomes::state)
+        .for_no_key_update()
+        .load(conn)?;
+    drop(locked);
     Ok(())
 }
 

@@ -11,6 +11,9 @@ ALTER TABLE customers
     -- The version of the profile's record that was sealed last; 0 before the first.
     ADD COLUMN profile_version bigint NOT NULL DEFAULT 0 CHECK (profile_version >= 0),
     ADD COLUMN close_time timestamptz,
+    -- When the records service is told next for how long the closed customer's data is needed; not at
+    -- all once it knows.
+    ADD COLUMN retain_due_time timestamptz,
     -- Once the subject is erased: what was written by people is gone.
     ADD COLUMN erase_time timestamptz;
 ALTER TABLE customer_labels
@@ -35,6 +38,9 @@ CREATE INDEX customer_labels_value
 -- Approvals, the next to expire first.
 CREATE INDEX customers_kyc_expire ON customers (tenant_id, kyc_expire_time)
     WHERE kyc_state = 3 AND kyc_expire_time IS NOT NULL;
+
+CREATE INDEX customers_retain ON customers (tenant_id, retain_due_time)
+    WHERE retain_due_time IS NOT NULL;
 
 -- The callers' own ids of customers, by kind.
 CREATE TABLE customer_external_ids (

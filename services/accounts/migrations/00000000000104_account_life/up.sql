@@ -18,6 +18,12 @@ ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY;
 UPDATE accounts SET acknowledged_version = 1 WHERE state > 1;
 CREATE INDEX account_labels_value ON account_labels (tenant_id, key, value, account_id);
 
+-- What a request waits for, and what the ledger does not have yet by age.
+CREATE INDEX ledger_intents_request ON ledger_intents (tenant_id, request_id, operation)
+    WHERE due_time IS NOT NULL;
+CREATE INDEX ledger_intents_age ON ledger_intents (tenant_id, create_time, account_id, version)
+    WHERE due_time IS NOT NULL;
+
 -- The callers' own ids of accounts, by kind.
 CREATE TABLE account_external_ids (
     tenant_id uuid NOT NULL,

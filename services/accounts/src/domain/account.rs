@@ -1,6 +1,7 @@
 //! Accounts as their holders know them. Money, bounds and controls are judged by the ledger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared::ids::{Id, Resource};
@@ -9,6 +10,8 @@ use shared::time::Timestamp;
 
 use super::codes::codes;
 use super::customer::CustomerId;
+use super::limit::Limit;
+use super::later;
 use super::transition::{NotAllowed, State};
 
 /// The kind of an account's name.
@@ -97,8 +100,14 @@ pub(crate) struct NewAccount {
     pub(crate) gl_code: String,
     /// How far it may fall below zero.
     pub(crate) overdraft: Overdraft,
+    /// The account that it rolls up to, in its currency and of its class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<AccountId>,
     /// The caller's own keys and values.
     pub(crate) labels: BTreeMap<String, String>,
+    /// The caller's own ids of it, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) external_ids: BTreeMap<String, String>,
 }
 
 /// An account.
@@ -116,33 +125,138 @@ pub(crate) struct Account {
     pub(crate) create_time: Timestamp,
     /// When it last changed.
     pub(crate) update_time: Timestamp,
+    /// What limits it, by amount, count and time.
+    pub(crate) limits: Vec<Limit>,
+    /// Counts the changes of what the ledger has to know, from 1: the registration.
+    pub(crate) controls_version: i64,
+    /// The last of them that the ledger has; 0 before the first.
+    pub(crate) acknowledged_version: i64,
+    /// Where what is left goes when it closes.
+    pub(crate) disposition: Option<AccountId>,
+    /// When it was closed.
+    pub(crate) close_time: Option<Timestamp>,
 }
 
 impl Account {
     /// A new account, which the ledger does not have yet.
     pub(crate) fn new(id: AccountId, terms: NewAccount, now: Timestamp) -> Self {
-        let state = AccountState::Pending;
-        Self { id, terms, state, version: 1, create_time: now, update_time: now }
+        Self {
+            id,
+            terms,
+            state: AccountState::Pending,
+            version: 1,
+            create_time: now,
+            update_time: now,
+            limits: Vec::new(),
+            controls_version: 1,
+            acknowledged_version: 0,
+            disposition: None,
+            close_time: None,
+        }
     }
 
-    /// Says that the ledger has it.
-    pub(crate) fn open(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
-        self.state = self.state.to(AccountState::Open)?;
+    /// Counts a change.
+    pub(crate) fn change(&mut self, now: Timestamp) {
         self.version += 1;
         self.update_time = now;
+    }
+
+    /// PENDING to OPEN: the ledger has it.
+    pub(crate) fn open(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(&[AccountState::Pending], AccountState::Open, now)
+    }
+
+    /// OPEN to DORMANT.
+    pub(crate) fn mark_dormant(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(&[AccountState::Open], AccountState::Dormant, now)
+    }
+
+    /// DORMANT to OPEN.
+    pub(crate) fn reactivate(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(&[AccountState::Dormant], AccountState::Open, now)
+    }
+
+    /// OPEN or DORMANT to CLOSING. What is left goes to the disposition.
+    pub(crate) fn begin_closing(
+        &mut self,
+        disposition: Option<AccountId>,
+        now: Timestamp,
+    ) -> Result<(), NotAllowed> {
+        let from = [AccountState::Open, AccountState::Dormant];
+        self.turn(&from, AccountState::Closing, now)?;
+        self.disposition = disposition;
         Ok(())
     }
 
+    /// CLOSING to CLOSED: the ledger has closed it.
+    pub(crate) fn close(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(&[AccountState::Closing], AccountState::Closed, now)?;
+        self.close_time = Some(now);
+        Ok(())
+    }
+
+    /// CLOSING to OPEN: the ledger has refused to close it.
+    pub(crate) fn stay_open(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(&[AccountState::Closing], AccountState::Open, now)?;
+        self.disposition = None;
+        Ok(())
+    }
+
+    /// CLOSED to OPEN, no later than `window` after it was closed.
+    pub(crate) fn reopen(&mut self, window: Duration, now: Timestamp) -> Result<(), NotAllowed> {
+        if self.close_time.is_some_and(|closed| later(closed, window) < now) {
+            let (what, state) = (AccountState::WHAT, "CLOSED for longer than the window");
+            return Err(NotAllowed { what, state, allowed: vec!["CLOSED within it"] });
+        }
+        self.turn(&[AccountState::Closed], AccountState::Open, now)?;
+        (self.close_time, self.disposition) = (None, None);
+        Ok(())
+    }
+
+    /// Turns from one of the states that an act is for to the next, as the table has it.
+    fn turn(
+        &mut self,
+        from: &[AccountState],
+        next: AccountState,
+        now: Timestamp,
+    ) -> Result<(), NotAllowed> {
+        if !from.contains(&self.state) {
+            return Err(self.state.not_allowed(from.iter().map(|state| state.name()).collect()));
+        }
+        self.state = self.state.to(next)?;
+        self.change(now);
+        Ok(())
+    }
+
+    /// Whether anything of it may change: not once it is closed, nor on its way there.
+    pub(crate) fn allow_change(&self) -> Result<(), NotAllowed> {
+        use AccountState::{Dormant, Open, Pending};
+        let open = [Pending, Open, Dormant];
+        if open.contains(&self.state) {
+            return Ok(());
+        }
+        Err(self.state.not_allowed(open.iter().map(|state| state.name()).collect()))
+    }
+
+    /// Whether it may be frozen: until it is closed.
+    pub(crate) fn allow_freeze(&self) -> Result<(), NotAllowed> {
+        if self.state != AccountState::Closed {
+            return Ok(());
+        }
+        let open = AccountState::ALL.iter().filter(|state| **state != AccountState::Closed);
+        Err(self.state.not_allowed(open.map(|state| state.name()).collect()))
+    }
+
     /// Where it stands in a list.
-    pub(crate) fn position(&self) -> Position {
-        Position { create_time: self.create_time, id: self.id }
+    pub(crate) fn position(&self) -> AccountPosition {
+        AccountPosition { create_time: self.create_time, id: self.id }
     }
 }
 
-/// Who holds the accounts that a list shows.
+/// Whose the accounts are that a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// A customer.
+pub(crate) enum HeldBy {
+    /// This customer's, as the customer of the account.
     Customer(CustomerId),
     /// Nobody: house accounts.
     House,
@@ -151,19 +265,25 @@ pub(crate) enum Holder {
 /// Which accounts a list shows: those that meet all that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AccountFilter {
-    /// Who holds them.
-    pub(crate) holder: Option<Holder>,
+    /// Whose they are.
+    pub(crate) customer: Option<HeldBy>,
+    /// Somebody who holds them now, in whatever role.
+    pub(crate) holder: Option<CustomerId>,
     /// Their currency.
     pub(crate) currency: Option<Currency>,
     /// Where they stand.
     pub(crate) state: Option<AccountState>,
     /// The product that they are sold as.
     pub(crate) product: Option<String>,
+    /// Ids of the caller's own, all of which they have.
+    pub(crate) external_ids: BTreeMap<String, String>,
+    /// Labels, all of which they have.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// A place in the order of lists: the oldest first, and by id where two are of one age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Position {
+pub(crate) struct AccountPosition {
     /// When the account was created.
     pub(crate) create_time: Timestamp,
     /// The account.

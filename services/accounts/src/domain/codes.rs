@@ -42,6 +42,14 @@ macro_rules! codes {
                 serializer.serialize_str(self.name())
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let name = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                let value = Self::ALL.iter().copied().find(|value| value.name() == name);
+                value.ok_or_else(|| serde::de::Error::custom("there is no such value"))
+            }
+        }
     };
 }
 

@@ -139,6 +139,24 @@ impl Customer {
         self.turn(CustomerState::Pending, CustomerState::Active, now)
     }
 
+    /// ACTIVE to SUSPENDED.
+    pub(crate) fn suspend(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(CustomerState::Active, CustomerState::Suspended, now)
+    }
+
+    /// SUSPENDED to ACTIVE.
+    pub(crate) fn reinstate(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.turn(CustomerState::Suspended, CustomerState::Active, now)
+    }
+
+    /// To CLOSED, for good. Whoever closes it makes sure that it holds no open account.
+    pub(crate) fn close(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.state = self.state.to(CustomerState::Closed)?;
+        self.close_time = Some(now);
+        self.change(now);
+        Ok(())
+    }
+
     /// Turns from the one state that an act is for to the next, as the table has it.
     fn turn(
         &mut self,

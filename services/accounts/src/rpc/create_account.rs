@@ -1,28 +1,26 @@
 //! `CreateAccount`: PENDING, the claim and the intent, then the ledger, then OPEN.
 
-use std::time::Duration;
-
 use diesel::PgConnection;
 use serde::Serialize;
-use shared::db::{DbError, Scope};
-use shared::deadline::Deadline;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
-use shared::ids::TenantId;
 use shared::money::{Currencies, Currency, Money, Units};
-use shared::outcome::{self, Claim};
 use shared::problem::{Problem, Reason};
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::common::v1::Money as WireMoney;
 use strongroom_proto::transactions::v1::{Overdraft as WireOverdraft, overdraft::Bound};
 use tonic::{Request, Response, Status};
 
-use super::{Begun, RELEASE_TIMEOUT, Rpc, encode};
-use crate::domain::{Account, AccountClass, AccountId, CustomerId, NewAccount, Overdraft, later};
+use super::control::Begin;
+use super::{Rpc, encode, external_ids};
+use crate::domain::{
+    Account, AccountClass, AccountId, AccountState, CustomerId, Holder, NewAccount, Overdraft,
+    Position,
+};
 use crate::error::Error;
-use crate::store::ledger_intents::{self, Intent};
-use crate::store::{accounts, customers};
+use crate::store::events::{self, Event};
+use crate::store::{account_external_ids, account_holders, accounts, customers};
 
 const OPERATION: &str = "create-account";
 const PRODUCT_MAX: usize = 64;
@@ -45,8 +43,8 @@ pub(super) async fn call(
 ) -> Result<Response<wire::Account>, Status> {
     let call = Call::of(&request)?;
     let command = decode(request.into_inner())?;
-    let created = rpc.finish(handle(rpc.clone(), call, command)).await?;
-    Ok(created.respond(encode::account))
+    let created = handle(rpc, &call, command).await?;
+    Ok(created.respond(|position| encode::account(&position, rpc.clock.now())))
 }
 
 fn decode(request: wire::CreateAccountRequest) -> Decoded<CreateAccount> {
@@ -65,14 +63,21 @@ fn terms(account: wire::Account) -> Decoded<NewAccount> {
         name => Some(CustomerId::parse_name(name).at("customer")?),
     };
     let currency = Currency::decode(&account.currency, &Currencies::iso()).at("currency")?;
+    let parent = match account.parent.as_str() {
+        "" => None,
+        name => Some(AccountId::parse_name(name).at("parent")?),
+    };
+    let external_ids = external_ids::decode(account.external_ids);
     Ok(NewAccount {
         customer,
+        parent,
         product: field::kebab(account.product, PRODUCT_MAX).at("product")?,
         currency,
         class: class(account.class, customer).at("class")?,
         gl_code: field::text(account.gl_code, 0, GL_CODE_MAX).at("gl_code")?,
         overdraft: overdraft(account.overdraft, currency).at("overdraft")?,
         labels: field::labels(account.labels).at("labels")?,
+        external_ids: external_ids.at("external_ids")?,
     })
 }
 
@@ -95,122 +100,86 @@ fn overdraft(overdraft: Option<WireOverdraft>, currency: Currency) -> Decoded<Ov
 }
 
 fn limit(money: &WireMoney, currency: Currency) -> Decoded<Units> {
-    let money = Money::decode(money, &Currencies::iso())?;
-    if money.currency != currency {
-        let sentence = format!("must be {currency}, the currency of the account");
-        let problem = Problem::new(Reason::CurrencyMismatch, sentence).in_field("");
-        let problem = problem.figure("currency", money.currency).figure("expected", currency);
-        return Err(problem).at("currency");
-    }
-    if money.units < Units::ZERO {
+    let units = in_currency(Money::decode(money, &Currencies::iso())?, currency)?;
+    if units < Units::ZERO {
         return Err(invalid("must be zero or above")).at("amount");
+    }
+    Ok(units)
+}
+
+/// An amount in the currency of the account.
+pub(super) fn in_currency(money: Money, currency: Currency) -> Decoded<Units> {
+    if money.currency != currency {
+        return Err(mismatch(money.currency, currency)).at("currency");
     }
     Ok(money.units)
 }
 
-async fn handle(rpc: Rpc, call: Call, command: CreateAccount) -> Result<Created<Account>, Error> {
-    let id = command.id.unwrap_or_else(AccountId::generate);
-    let account = Account::new(id, command.terms.clone(), rpc.clock.now());
-    if command.validate_only {
-        check(&rpc, &call, account.clone()).await?;
-        return Ok(Created::Now(account));
-    }
-    let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
-    let account = match begin(&rpc, &call, request.clone(), account).await {
-        Ok(Begun::Unfinished(account)) => account,
-        Ok(Begun::Finished(account)) => return Ok(Created::Before(account)),
-        Err(error) => {
-            let problem = Problem::from(error);
-            if problem.is_frozen() {
-                return Err(rpc.freeze(&call, request, problem).await.into());
-            }
-            return Err(problem.into());
-        }
-    };
-    let intent = Intent::registration(account.id, &request);
-    let opened = rpc.registrar.register(&call, &account, intent.clone()).await;
-    if opened.is_err() {
-        release(&rpc, request, intent).await;
-    }
-    opened.map(Created::Now)
+fn mismatch(found: Currency, expected: Currency) -> Box<Problem> {
+    let sentence = format!("must be {expected}, the currency of the account");
+    let problem = Problem::new(Reason::CurrencyMismatch, sentence).in_field("");
+    problem.figure("currency", found).figure("expected", expected).into()
 }
 
-/// Whether the account could be opened: its id is free, and its customer may have one.
-async fn check(rpc: &Rpc, call: &Call, account: Account) -> Result<(), Error> {
-    let tenant = call.tenant_id()?;
-    let read = move |conn: &mut PgConnection| {
-        if let Some(id) = account.terms.customer {
-            let customer = customers::select(conn, tenant, id)?;
-            let customer = customer.ok_or_else(|| id.not_found())?;
-            customer.allow_account()?;
-        }
-        match accounts::select(conn, tenant, account.id)? {
-            None => Ok(()),
-            Some(_) => Err(Error::IdTaken(account.id.name())),
-        }
-    };
-    rpc.db.read("check_account", call.scope(), read).await
-}
-
-/// The first transaction: the claim, the account as PENDING, and the intent to register it.
-async fn begin(
+async fn handle(
     rpc: &Rpc,
     call: &Call,
-    request: outcome::Request,
-    account: Account,
-) -> Result<Begun<Account>, Error> {
-    let (tenant, lease) = (call.tenant_id()?, call.deadline.remaining());
-    let begin = move |conn: &mut PgConnection| {
-        let find = |conn: &mut PgConnection, name: &str| {
-            let id = AccountId::parse_name(name)?;
-            let found = accounts::select(conn, tenant, id)?;
-            found.ok_or_else(|| Error::from(id.not_found()))
-        };
-        match outcome::begin::<Error>(conn, &request, &account.id.name(), lease)? {
-            Claim::New => {
-                insert(conn, tenant, &request, &account, lease)?;
-                Ok(Begun::Unfinished(account.clone()))
-            }
-            Claim::Resumed(name) => find(conn, &name).map(Begun::Unfinished),
-            Claim::Replayed(name) => find(conn, &name).map(Begun::Finished),
-        }
+    command: CreateAccount,
+) -> Result<Created<Position>, Error> {
+    let id = command.id.unwrap_or_else(AccountId::generate);
+    let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
+    let account = Account::new(id, command.terms.clone(), request.time);
+    let act = {
+        let account = account.clone();
+        move |conn: &mut PgConnection, begin: &Begin<'_>| insert(conn, begin, &account)
     };
-    rpc.db.write("create_account", call.scope(), begin).await
+    if command.validate_only {
+        rpc.would(call, "check_account", request, act).await?;
+        let (freezes, principals) = (Vec::new(), Vec::new());
+        return Ok(Created::Now(Position { account, freezes, principals }));
+    }
+    let created = rpc.control(call, "create_account", request, id.name(), act).await?;
+    let position = rpc.position(call, AccountId::parse_name(created.as_ref())?).await?;
+    Ok(created.with(position))
 }
 
-/// Inserts the account and its intent, which the reconciler leaves to the call until the end of the
-/// lease.
-fn insert(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    request: &outcome::Request,
-    account: &Account,
-    lease: Duration,
-) -> Result<(), Error> {
-    if let Some(id) = account.terms.customer {
+/// The first transaction: the account as PENDING, its customer as the first owner, and the intent to
+/// register it. The customer is kept as it is meanwhile, so that what stops it from then on finds
+/// the account.
+fn insert(conn: &mut PgConnection, begin: &Begin<'_>, account: &Account) -> Result<(), Error> {
+    let (tenant, terms) = (begin.tenant, &account.terms);
+    if let Some(id) = terms.customer {
         let customer = customers::hold(conn, tenant, id)?;
         customer.ok_or_else(|| id.not_found())?.allow_account()?;
+    }
+    if let Some(id) = terms.parent {
+        let parent = accounts::select(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
+        check_parent(terms, &parent).at("account.parent")?;
     }
     if !accounts::insert(conn, tenant, account)? {
         return Err(Error::IdTaken(account.id.name()));
     }
-    let intent = Intent::registration(account.id, request);
-    let due = later(request.time, lease);
-    Ok(ledger_intents::insert(conn, tenant, &intent, request.time, due)?)
+    account_external_ids::insert(conn, tenant, account)?;
+    if let Some(customer) = terms.customer {
+        let owner = Holder::first(account.id, customer, begin.now());
+        account_holders::insert(conn, tenant, &owner)?;
+    }
+    begin.register(conn, account.id)?;
+    let event = Event::of_account(tenant, "account.created", account);
+    let customer = terms.customer.map(CustomerId::name);
+    Ok(events::record(conn, tenant, &event.with("customer", customer))?)
 }
 
-/// Gives the request id back to a repeat, and the intent to the reconciler. The deadline may have
-/// passed, so this has one of its own.
-async fn release(rpc: &Rpc, request: outcome::Request, intent: Intent) {
-    let tenant = request.tenant;
-    let scope = Scope::tenant(tenant, Deadline::after(RELEASE_TIMEOUT));
-    let now = rpc.clock.now();
-    let release = move |conn: &mut PgConnection| {
-        outcome::release(conn, &request)?;
-        ledger_intents::put_off(conn, tenant, &intent, now)?;
-        Ok::<_, DbError>(())
-    };
-    if let Err(error) = rpc.db.write("release_account", scope, release).await {
-        tracing::warn!(%error, "an account waits for the reconciler until its lease ends");
+/// A parent rolls up the same things.
+fn check_parent(terms: &NewAccount, parent: &Account) -> Decoded<()> {
+    if parent.terms.currency != terms.currency {
+        return Err(mismatch(parent.terms.currency, terms.currency));
     }
+    if parent.terms.class != terms.class {
+        return Err(invalid("must be of the same class"));
+    }
+    if parent.state == AccountState::Closed {
+        return Err(invalid("must not be closed"));
+    }
+    Ok(())
 }

@@ -1,15 +1,17 @@
 //! Domain types as the wire has them.
 
+use shared::money::Currency;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::transactions::v1 as ledger;
 
-use super::profile;
+pub(crate) use super::limits::encode as limit;
+use super::{limits, profile};
 use crate::clients::subject_name;
 use crate::domain::{
-    Account, Customer, CustomerId, Evidence, KycDecision, NewAccount, Overdraft, Profile,
-    Relationship,
+    AccountId, Customer, CustomerId, Evidence, Freeze, Holder, KycDecision, NewAccount, Overdraft,
+    Position, Profile, Relationship,
 };
 
 /// A customer, with its profile where the view gives it, and its verification by the clock.
@@ -66,8 +68,9 @@ pub(super) fn relationship(relationship: Relationship) -> wire::Relationship {
     }
 }
 
-/// An account.
-pub(super) fn account(account: Account) -> wire::Account {
+/// An account, with what the ledger enforces of it now.
+pub(super) fn account(position: &Position, now: Timestamp) -> wire::Account {
+    let (account, effect) = (position.account.clone(), position.effect(now));
     let terms = account.terms;
     wire::Account {
         name: account.id.name(),
@@ -82,6 +85,49 @@ pub(super) fn account(account: Account) -> wire::Account {
         create_time: Some(account.create_time.encode()),
         update_time: Some(account.update_time.encode()),
         etag: etag(account.version),
+        parent: terms.parent.map(AccountId::name).unwrap_or_default(),
+        external_ids: terms.external_ids,
+        limits: account.limits.iter().map(|one| limits::encode(one, terms.currency)).collect(),
+        effect: Some(wire::account::Effect {
+            debits: effect.debits,
+            credits: effect.credits,
+            reasons: effect.reasons.into_iter().map(str::to_owned).collect(),
+            version: account.controls_version,
+            acknowledged_version: account.acknowledged_version,
+        }),
+        close_time: account.close_time.map(Timestamp::encode),
+    }
+}
+
+/// Somebody who holds an account.
+pub(super) fn holder(holder: Holder) -> wire::Holder {
+    wire::Holder {
+        name: holder.name(),
+        customer: holder.customer.name(),
+        role: holder.role.number().into(),
+        start_time: Some(holder.span.start.encode()),
+        end_time: holder.span.end.map(Timestamp::encode),
+        create_time: Some(holder.create_time.encode()),
+    }
+}
+
+/// A freeze; an amount is in the currency of its account.
+pub(super) fn freeze(freeze: Freeze, currency: Option<Currency>, now: Timestamp) -> wire::Freeze {
+    wire::Freeze {
+        name: freeze.name(),
+        direction: freeze.direction.number().into(),
+        amount: freeze.amount.zip(currency).map(|(units, currency)| units.encode(currency)),
+        state: freeze.state_at(now).number().into(),
+        etag: etag(freeze.version),
+        reason_code: freeze.reason_code,
+        authority: freeze.authority,
+        case_reference: freeze.case_reference.unwrap_or_default(),
+        end_time: freeze.end_time.map(Timestamp::encode),
+        honour_holds: freeze.honour_holds,
+        create_time: Some(freeze.create_time.encode()),
+        principal: freeze.principal,
+        lift_time: freeze.lift.as_ref().map(|(_, time)| time.encode()),
+        lifter: freeze.lift.map(|(principal, _)| principal).unwrap_or_default(),
     }
 }
 

@@ -5,7 +5,7 @@ use shared::field::Decoded;
 use shared::filter;
 use shared::money::Currency;
 
-use crate::domain::{AccountFilter, AccountState, CustomerId, Holder};
+use crate::domain::{AccountFilter, AccountState, CustomerId, HeldBy};
 
 const FIELDS: [&str; 4] = ["customer", "currency", "state", "product"];
 
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Decoded<AccountFilter> {
     let mut filter = AccountFilter::default();
     for term in filter::parse(text)? {
         match term.path.as_str() {
-            "customer" => term.set(&mut filter.holder, term.read(holder)?)?,
+            "customer" => term.set(&mut filter.customer, term.read(customer)?)?,
             "currency" => term.set(&mut filter.currency, term.read(Currency::iso)?)?,
             "state" => term.set(&mut filter.state, term.read(state)?)?,
             "product" => term.set(&mut filter.product, term.equal()?.to_owned())?,
@@ -24,10 +24,10 @@ pub(super) fn parse(text: &str) -> Decoded<AccountFilter> {
     Ok(filter)
 }
 
-fn holder(name: &str) -> Option<Holder> {
+fn customer(name: &str) -> Option<HeldBy> {
     match name {
-        "" => Some(Holder::House),
-        name => CustomerId::parse_name(name).ok().map(Holder::Customer),
+        "" => Some(HeldBy::House),
+        name => CustomerId::parse_name(name).ok().map(HeldBy::Customer),
     }
 }
 
@@ -51,13 +51,14 @@ mod tests {
               AND product='x-1'"
         ));
         let expected = AccountFilter {
-            holder: Some(Holder::Customer(customer)),
+            customer: Some(HeldBy::Customer(customer)),
             currency: Currency::iso("EUR"),
             state: Some(AccountState::Open),
             product: Some("x-1".to_owned()),
+            ..AccountFilter::default()
         };
         assert_eq!(filter.unwrap(), expected);
-        assert_eq!(parse("customer = \"\"").unwrap().holder, Some(Holder::House));
+        assert_eq!(parse("customer = \"\"").unwrap().customer, Some(HeldBy::House));
         assert_eq!(parse("state = OPEN").unwrap().state, Some(AccountState::Open));
         assert_eq!(parse("  ").unwrap(), AccountFilter::default());
     }

@@ -7,8 +7,6 @@ use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
-use shared::ids::TenantId;
-use shared::outcome::Once;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::accounts::v1 as wire;
@@ -16,12 +14,13 @@ use strongroom_proto::records::v1::record::State as RecordState;
 use tonic::Response;
 
 use super::activate_customer::check_complete;
+use super::control::Begin;
 use super::{Rpc, encode};
 use crate::clients::subject_name;
 use crate::domain::{Customer, CustomerId, Evidence, KycDecision, KycDecisionId, KycStep};
 use crate::error::Error;
 use crate::store::events::{self, Event};
-use crate::store::{customers, kyc_decisions};
+use crate::store::{account_holders, customers, kyc_decisions};
 
 const EVIDENCE_MAX: usize = 32;
 
@@ -87,25 +86,25 @@ impl Decide {
         })
     }
 
-    /// Decides about the customer, under its lock.
-    fn write(
-        &self,
-        conn: &mut PgConnection,
-        tenant: TenantId,
-        reviewer: &str,
-        now: Timestamp,
-    ) -> Result<Customer, Error> {
+    /// Decides about the customer, under its lock. What an approval ends by is judged by the ledger,
+    /// which has to know of every change of it.
+    fn write(&self, conn: &mut PgConnection, begin: &Begin<'_>) -> Result<(), Error> {
+        let (tenant, now) = (begin.tenant, begin.now());
         let customer = customers::lock(conn, tenant, self.id)?;
         let mut customer = customer.ok_or_else(|| self.id.not_found())?;
-        let decision = self.apply(&mut customer, reviewer, now)?;
+        let until = customer.kyc.expire_time;
+        let decision = self.apply(&mut customer, begin.principal(), now)?;
+        if customer.kyc.expire_time != until {
+            let accounts = account_holders::stopped_by(conn, tenant, self.id, now)?;
+            begin.change(conn, &accounts)?;
+        }
         customers::update(conn, tenant, &customer)?;
         kyc_decisions::insert(conn, tenant, &decision)?;
         let event = Event::of_customer(tenant, self.event(), &customer)
             .with("decision", decision.name())
             .with("kycState", customer.kyc.state.name())
             .with("level", customer.kyc.level);
-        events::record(conn, tenant, &event)?;
-        Ok(customer)
+        Ok(events::record(conn, tenant, &event)?)
     }
 
     fn event(&self) -> &'static str {
@@ -135,7 +134,7 @@ async fn handle(
     operation: &str,
     decide: Decide,
 ) -> Result<Created<Customer>, Error> {
-    let (tenant, id) = (call.tenant_id()?, decide.id);
+    let id = decide.id;
     let request = call.request(operation, decide.request_id.clone(), &decide, &rpc.clock)?;
     let reviewer = call.principal.subject.clone();
     let is_checked = match decide.evidence.is_empty() {
@@ -153,23 +152,22 @@ async fn handle(
             }
         }
     };
-    let (now, has_evidence) = (rpc.clock.now(), !decide.evidence.is_empty());
-    let act = move |conn: &mut PgConnection| {
-        let customer = decide.write(conn, tenant, &reviewer, now)?;
+    let has_evidence = !decide.evidence.is_empty();
+    let act = move |conn: &mut PgConnection, begin: &Begin<'_>| {
+        decide.write(conn, begin)?;
         if !is_checked {
             let message = "The customer changed at the same time.";
             return Err(Problem::new(Reason::Contention, message).into());
         }
-        Ok(customer)
+        Ok(())
     };
-    match rpc.once(call, "decide_kyc", request, id.name(), act).await {
-        Ok(Once::Done(customer)) => Ok(Created::Now(customer)),
-        Ok(Once::Replayed(_)) => rpc.customer(call, id).await.map(Created::Before),
-        Err(problem) => {
+    match rpc.control(call, "decide_kyc", request, id.name(), act).await {
+        Ok(decided) => Ok(decided.with(rpc.customer(call, id).await?)),
+        Err(error) => {
             if is_checked && has_evidence {
                 undo(rpc, call, id).await?;
             }
-            Err(problem.into())
+            Err(error)
         }
     }
 }

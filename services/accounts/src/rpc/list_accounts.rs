@@ -9,16 +9,16 @@ use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode, filter, own_customer};
-use crate::domain::{Account, AccountFilter, CustomerId, Holder, Position};
+use crate::domain::{AccountFilter, AccountPosition, CustomerId, HeldBy, Position};
 use crate::error::Error;
-use crate::store::accounts;
+use crate::store::{accounts, positions};
 
 const QUERY: &str = "list-accounts";
 
 struct ListAccounts {
     tenant: TenantId,
     filter: AccountFilter,
-    page: Page<Position>,
+    page: Page<AccountPosition>,
 }
 
 pub(super) async fn call(
@@ -29,8 +29,9 @@ pub(super) async fn call(
     let own = own_customer(&call)?;
     let list = decode(request.get_ref(), &call, own)?;
     let found = handle(rpc, &call, &list, own).await?;
+    let (now, place) = (rpc.clock.now(), |one: &Position| one.account.position());
     let (accounts, next_page_token) =
-        list.page.fill(found, rpc.message_bytes_max, Account::position, encode::account);
+        list.page.fill(found, rpc.message_bytes_max, place, |one| encode::account(&one, now));
     Ok(Response::new(wire::ListAccountsResponse { accounts, next_page_token }))
 }
 
@@ -56,18 +57,20 @@ async fn handle(
     call: &Call,
     list: &ListAccounts,
     own: Option<CustomerId>,
-) -> Result<Found<Account, Position>, Error> {
+) -> Result<Found<Position, AccountPosition>, Error> {
     let mut filter = list.filter.clone();
     if let Some(own) = own {
-        let own = Holder::Customer(own);
-        if filter.holder.is_some_and(|holder| holder != own) {
+        let own = HeldBy::Customer(own);
+        if filter.customer.is_some_and(|holder| holder != own) {
             return Ok(Found::all(Vec::new()));
         }
-        filter.holder = Some(own);
+        filter.customer = Some(own);
     }
+    let now = rpc.clock.now();
     let (tenant, after, limit) = (list.tenant, list.page.after, list.page.limit());
     let read = move |conn: &mut PgConnection| {
-        Ok::<_, Error>(accounts::list(conn, tenant, &filter, after, limit)?)
+        let found = accounts::list(conn, tenant, &filter, after, limit)?;
+        Ok::<_, Error>(positions::of(conn, tenant, found, now)?)
     };
     let found = rpc.db.read("list_accounts", call.scope(), read).await?;
     Ok(Found::all(found))

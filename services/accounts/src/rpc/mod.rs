@@ -7,6 +7,8 @@ mod batch_get_customers;
 mod create_account;
 mod create_customer;
 mod customer_filter;
+mod close_customer;
+mod control;
 pub(crate) mod encode;
 mod expire_kyc;
 mod external_ids;
@@ -14,6 +16,7 @@ mod filter;
 mod get_account;
 mod get_customer;
 mod kyc;
+mod limits;
 mod list_accounts;
 mod list_customers;
 mod list_kyc_decisions;
@@ -22,12 +25,18 @@ mod lookup_customer;
 mod masks;
 mod profile;
 mod reject_kyc;
+mod reinstate_customer;
 mod remove_relationship;
 mod services;
+mod stubs;
 mod submit_kyc;
+mod suspend_customer;
 #[cfg(test)]
 mod tests;
+mod turning;
 mod update_customer;
+
+use stubs::*;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -48,10 +57,10 @@ use tonic::service::Routes;
 use tracing::Instrument as _;
 
 use crate::clients::Records;
-use crate::domain::{Customer, CustomerId};
+use crate::deliverer::Deliverer;
+use crate::domain::{AccountId, Customer, CustomerId, Position};
 use crate::error::Error;
-use crate::registrar::Registrar;
-use crate::store::customers;
+use crate::store::{customers, positions};
 
 /// What a failed call may still take to say so in the database.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -68,9 +77,11 @@ pub(crate) struct Rpc {
     /// To be told of every tenant for whom something was committed.
     pub(crate) nudge: Nudge,
     /// What brings accounts to the ledger.
-    pub(crate) registrar: Registrar,
+    pub(crate) deliverer: Deliverer,
     /// The work of calls that goes on when their callers hang up.
     pub(crate) tasks: TaskTracker,
+    /// How long after it was closed an account may be reopened.
+    pub(crate) reopen_window: Duration,
     /// The most bytes of a message.
     pub(crate) message_bytes_max: usize,
 }
@@ -139,6 +150,14 @@ impl Rpc {
         let read = move |conn: &mut PgConnection| customers::select(conn, tenant, id);
         let customer = self.db.read("get_customer", call.scope(), read).await?;
         Ok(customer.ok_or_else(|| id.not_found())?)
+    }
+
+    /// An account with all that stops it, or `RESOURCE_NOT_FOUND`.
+    async fn position(&self, call: &Call, id: AccountId) -> Result<Position, Error> {
+        let (tenant, now) = (call.tenant_id()?, self.clock.now());
+        let read = move |conn: &mut PgConnection| positions::select(conn, tenant, id, now);
+        let position = self.db.read("get_account", call.scope(), read).await?;
+        Ok(position.ok_or_else(|| id.not_found())?)
     }
 
     /// Gives a request id back, so that a repeat goes on at once. The deadline may have passed, so

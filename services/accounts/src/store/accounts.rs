@@ -13,12 +13,19 @@ use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::Timestamp;
 
-use super::account_labels;
+use super::{account_external_ids, account_labels};
 use super::schema::accounts;
 use crate::domain::{
-    Account, AccountClass, AccountFilter, AccountId, AccountState, CustomerId, Holder, NewAccount,
-    Overdraft, Position,
+    Account, AccountClass, AccountFilter, AccountId, AccountPosition, AccountState, CustomerId,
+    HeldBy, NewAccount, Overdraft,
 };
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The greater of two numbers.
+    fn greatest(a: diesel::sql_types::BigInt, b: diesel::sql_types::BigInt)
+    -> diesel::sql_types::BigInt;
+}
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = accounts)]
@@ -35,6 +42,12 @@ struct Row {
     version: i64,
     create_time: Timestamp,
     update_time: Timestamp,
+    parent_id: Option<AccountId>,
+    limits: String,
+    controls_version: i64,
+    acknowledged_version: i64,
+    disposition_id: Option<AccountId>,
+    close_time: Option<Timestamp>,
 }
 
 impl Row {
@@ -56,10 +69,21 @@ impl Row {
             version: account.version,
             create_time: account.create_time,
             update_time: account.update_time,
+            parent_id: terms.parent,
+            // Plain data always serialises.
+            limits: serde_json::to_string(&account.limits).unwrap_or_default(),
+            controls_version: account.controls_version,
+            acknowledged_version: account.acknowledged_version,
+            disposition_id: account.disposition,
+            close_time: account.close_time,
         }
     }
 
-    fn account(self, labels: BTreeMap<String, String>) -> Result<Account, DbError> {
+    fn account(
+        self,
+        labels: BTreeMap<String, String>,
+        external_ids: BTreeMap<String, String>,
+    ) -> Result<Account, DbError> {
         let fault = |what: &str| DbError::Fault(format!("{} has no usable {what}", self.id));
         let terms = NewAccount {
             customer: self.customer_id,
@@ -68,20 +92,27 @@ impl Row {
             overdraft: self.overdraft_limit.map_or(Overdraft::Unbounded, Overdraft::Limit),
             product: self.product,
             gl_code: self.gl_code,
+            parent: self.parent_id,
             labels,
+            external_ids,
         };
         Ok(Account {
+            limits: serde_json::from_str(&self.limits).map_err(|_| fault("limits"))?,
             id: self.id,
             terms,
             state: AccountState::from_number(self.state).ok_or_else(|| fault("state"))?,
             version: self.version,
             create_time: self.create_time,
             update_time: self.update_time,
+            controls_version: self.controls_version,
+            acknowledged_version: self.acknowledged_version,
+            disposition: self.disposition_id,
+            close_time: self.close_time,
         })
     }
 }
 
-/// Inserts an account with its labels; false where the id is in use.
+/// Inserts an account with its labels, but without its external ids; false where the id is in use.
 pub(crate) fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -120,20 +151,112 @@ pub(crate) fn lock(
     Ok(complete(conn, tenant, rows)?.pop())
 }
 
-/// Writes the state of a locked account back.
-pub(crate) fn update_state(
+/// Reads those of some accounts that there are.
+pub(crate) fn select_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[AccountId],
+) -> Result<BTreeMap<AccountId, Account>, DbError> {
+    let rows = accounts::table
+        .filter(accounts::tenant_id.eq(tenant))
+        .filter(accounts::id.eq_any(ids))
+        .select(Row::as_select())
+        .load(conn)?;
+    let accounts = complete(conn, tenant, rows)?.into_iter();
+    Ok(accounts.map(|account| (account.id, account)).collect())
+}
+
+/// Reads those of some accounts that there are, to change them, in the order of their ids.
+pub(crate) fn lock_all(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[AccountId],
+) -> Result<BTreeMap<AccountId, Account>, DbError> {
+    let rows = accounts::table
+        .filter(accounts::tenant_id.eq(tenant))
+        .filter(accounts::id.eq_any(ids))
+        .order(accounts::id)
+        .select(Row::as_select())
+        .for_no_key_update()
+        .load(conn)?;
+    let accounts = complete(conn, tenant, rows)?.into_iter();
+    Ok(accounts.map(|account| (account.id, account)).collect())
+}
+
+/// Writes a locked account back, without its labels, its external ids and what the ledger has of
+/// it.
+pub(crate) fn update(
     conn: &mut PgConnection,
     tenant: TenantId,
     account: &Account,
 ) -> QueryResult<()> {
+    let row = Row::new(tenant, account);
     diesel::update(accounts::table.find((tenant, account.id)))
         .set((
-            accounts::state.eq(account.state.number()),
-            accounts::version.eq(account.version),
-            accounts::update_time.eq(account.update_time),
+            accounts::product.eq(row.product),
+            accounts::state.eq(row.state),
+            accounts::version.eq(row.version),
+            accounts::update_time.eq(row.update_time),
+            accounts::limits.eq(row.limits),
+            accounts::disposition_id.eq(row.disposition_id),
+            accounts::close_time.eq(row.close_time),
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Counts a change of what stops these accounts, in the order of their ids, and gives the versions
+/// of their controls from then on: above `seen`, which the ledger has.
+pub(super) fn count_controls(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[AccountId],
+    seen: i64,
+) -> QueryResult<Vec<(AccountId, i64)>> {
+    // The update would lock them in any order, and two of them could wait for each other.
+    let locked: Vec<AccountId> = accounts::table
+        .filter(accounts::tenant_id.eq(tenant))
+        .filter(accounts::id.eq_any(ids))
+        .order(accounts::id)
+        .select(accounts::id)
+        .for_no_key_update()
+        .load(conn)?;
+    diesel::update(accounts::table)
+        .filter(accounts::tenant_id.eq(tenant))
+        .filter(accounts::id.eq_any(locked))
+        .set(accounts::controls_version.eq(greatest(accounts::controls_version, seen) + 1))
+        .returning((accounts::id, accounts::controls_version))
+        .get_results(conn)
+}
+
+/// Says which version of its controls the ledger has.
+pub(super) fn acknowledge(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: AccountId,
+    version: i64,
+) -> QueryResult<()> {
+    diesel::update(accounts::table.find((tenant, id)))
+        .filter(accounts::acknowledged_version.lt(version))
+        .set(accounts::acknowledged_version.eq(version))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Reads accounts behind an id, in the order of their ids.
+pub(crate) fn walk(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<Account>, DbError> {
+    let all = accounts::table.select(Row::as_select()).order(accounts::id).limit(limit);
+    let mut query = all.into_boxed().filter(accounts::tenant_id.eq(tenant));
+    if let Some(after) = after {
+        query = query.filter(accounts::id.gt(after));
+    }
+    let rows = query.load(conn)?;
+    complete(conn, tenant, rows)
 }
 
 /// Reads the accounts that a filter lets through, the oldest first, from behind a position.
@@ -141,7 +264,7 @@ pub(crate) fn list(
     conn: &mut PgConnection,
     tenant: TenantId,
     filter: &AccountFilter,
-    after: Option<Position>,
+    after: Option<AccountPosition>,
     limit: i64,
 ) -> Result<Vec<Account>, DbError> {
     let rows = page(tenant, filter, after, limit).load(conn)?;
@@ -153,15 +276,15 @@ pub(crate) fn list(
 fn page(
     tenant: TenantId,
     filter: &AccountFilter,
-    after: Option<Position>,
+    after: Option<AccountPosition>,
     limit: i64,
 ) -> accounts::BoxedQuery<'static, Pg, SqlTypeOf<AsSelect<Row, Pg>>> {
     let order = (accounts::create_time, accounts::id);
     let all = accounts::table.select(Row::as_select()).order(order).limit(limit).into_boxed();
     let mut query = all.filter(accounts::tenant_id.eq(tenant));
-    match filter.holder {
-        Some(Holder::Customer(id)) => query = query.filter(accounts::customer_id.eq(id)),
-        Some(Holder::House) => query = query.filter(accounts::customer_id.is_null()),
+    match filter.customer {
+        Some(HeldBy::Customer(id)) => query = query.filter(accounts::customer_id.eq(id)),
+        Some(HeldBy::House) => query = query.filter(accounts::customer_id.is_null()),
         None => {}
     }
     if let Some(currency) = filter.currency {
@@ -173,7 +296,7 @@ fn page(
     if let Some(product) = &filter.product {
         query = query.filter(accounts::product.eq(product.clone()));
     }
-    if let Some(Position { create_time, id }) = after {
+    if let Some(AccountPosition { create_time, id }) = after {
         // `(create_time, id) > (..)`, in a form whose first half the index takes.
         let later = accounts::create_time.gt(create_time).or(accounts::id.gt(id));
         query = query.filter(accounts::create_time.ge(create_time)).filter(later);
@@ -181,7 +304,7 @@ fn page(
     query
 }
 
-/// Adds the labels to rows, in one statement for all of them.
+/// Adds labels and external ids to rows, in one statement each for all of them.
 fn complete(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -192,10 +315,12 @@ fn complete(
     }
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id).collect();
     let mut labels = account_labels::select(conn, tenant, &ids)?;
+    let mut external_ids = account_external_ids::select(conn, tenant, &ids)?;
     rows.into_iter()
         .map(|row| {
             let labels = labels.remove(&row.id).unwrap_or_default();
-            row.account(labels)
+            let external_ids = external_ids.remove(&row.id).unwrap_or_default();
+            row.account(labels, external_ids)
         })
         .collect()
 }

@@ -215,3 +215,53 @@ pub(crate) fn expire(
     }
     Ok(expired)
 }
+
+/// Has the records service told, from a time on, for how long the data of a closed customer is
+/// needed.
+pub(crate) fn retain_from(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: CustomerId,
+    due: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(customers::table.find((tenant, id)))
+        .set(customers::retain_due_time.eq(due))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Closed customers of whom the records service is to be told by now, with when they were closed.
+/// No other replica takes them until `until`.
+pub(crate) fn take_retained(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    now: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<(CustomerId, Option<Timestamp>)>> {
+    let due: Vec<(CustomerId, Option<Timestamp>)> = customers::table
+        .filter(customers::tenant_id.eq(tenant))
+        .filter(customers::retain_due_time.le(now))
+        .order(customers::retain_due_time)
+        .limit(limit)
+        .select((customers::id, customers::close_time))
+        .for_no_key_update()
+        .skip_locked()
+        .load(conn)?;
+    for (id, _) in &due {
+        retain_from(conn, tenant, *id, until)?;
+    }
+    Ok(due)
+}
+
+/// Says that the records service knows.
+pub(crate) fn retained(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: CustomerId,
+) -> QueryResult<()> {
+    diesel::update(customers::table.find((tenant, id)))
+        .set(customers::retain_due_time.eq(None::<Timestamp>))
+        .execute(conn)?;
+    Ok(())
+}

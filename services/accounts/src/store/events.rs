@@ -9,7 +9,7 @@ use shared::ids::TenantId;
 use shared::time::Timestamp;
 
 use super::schema::{accounts, customers, relationships};
-use crate::domain::{AccountId, Customer, CustomerId, RelationshipId};
+use crate::domain::{Account, AccountId, Customer, CustomerId, RelationshipId};
 
 /// The version of the format.
 const VERSION: u8 = 1;
@@ -47,6 +47,13 @@ impl Event {
         Self::new(tenant, kind, customer.id.name(), customer.update_time)
             .with("state", customer.state.name())
             .with("version", customer.version)
+    }
+
+    /// Something that happened to an account, as of its last change.
+    pub(crate) fn of_account(tenant: TenantId, kind: &'static str, account: &Account) -> Self {
+        Self::new(tenant, kind, account.id.name(), account.update_time)
+            .with("state", account.state.name())
+            .with("version", account.version)
     }
 
     /// With a field. It has to be an id, a code, a number, a time, or the name of a field.

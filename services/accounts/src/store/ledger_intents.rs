@@ -7,6 +7,7 @@ use shared::ids::TenantId;
 use shared::outcome;
 use shared::time::Timestamp;
 
+use super::accounts;
 use super::schema::ledger_intents;
 use crate::domain::AccountId;
 
@@ -16,6 +17,9 @@ const ACKNOWLEDGED: i16 = 2;
 /// The version with which an account is registered.
 pub(crate) const REGISTRATION: i64 = 1;
 
+/// Rows of one statement: the parameters of a statement are numbered with 16 bits.
+const ROWS_MAX: usize = 1_000;
+
 /// What the ledger shall know of an account as of a version, and the request that asked for it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = ledger_intents)]
@@ -24,48 +28,118 @@ pub(crate) struct Intent {
     pub(crate) account_id: AccountId,
     /// The version of its controls.
     pub(crate) version: i64,
-    /// The operation whose outcome the acknowledgement settles.
-    pub(crate) operation: String,
-    /// Its request id.
-    pub(crate) request_id: String,
     /// How often the reconciler has tried.
     pub(crate) attempts: i32,
 }
 
-impl Intent {
-    /// The registration of an account that a request asks for.
-    pub(crate) fn registration(account: AccountId, request: &outcome::Request) -> Self {
-        Self {
-            account_id: account,
-            version: REGISTRATION,
-            operation: request.operation.clone(),
-            request_id: request.request_id.clone(),
-            attempts: 0,
-        }
+/// For whom the ledger is told something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    /// The operation whose outcome the acknowledgement settles.
+    pub(crate) operation: &'a str,
+    /// Its request id; empty where nobody asked.
+    pub(crate) request_id: &'a str,
+}
+
+impl<'a> Cause<'a> {
+    /// What nobody asked for: the ledger has something else.
+    const REPAIR: Self = Self { operation: "reconcile", request_id: "" };
+
+    /// What a request asks for.
+    pub(crate) fn of(request: &'a outcome::Request) -> Self {
+        Self { operation: &request.operation, request_id: &request.request_id }
     }
 }
 
-/// Inserts an intent that the reconciler leaves alone until it is due.
-pub(crate) fn insert(
+/// Counts a change of what stops some accounts, and has the ledger told of it: by the call until
+/// `due`, by the reconciler from then on.
+pub(crate) fn change(
     conn: &mut PgConnection,
     tenant: TenantId,
-    intent: &Intent,
+    ids: &[AccountId],
+    cause: Cause<'_>,
     now: Timestamp,
     due: Timestamp,
 ) -> QueryResult<()> {
-    diesel::insert_into(ledger_intents::table)
-        .values((
+    let versions = accounts::count_controls(conn, tenant, ids, 0)?;
+    insert(conn, tenant, &versions, cause, now, due)
+}
+
+/// Has the ledger told anew of an account of which it has something else, of this version.
+pub(crate) fn repair(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: AccountId,
+    seen: i64,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let versions = accounts::count_controls(conn, tenant, &[id], seen)?;
+    insert(conn, tenant, &versions, Cause::REPAIR, now, now)
+}
+
+/// Has the ledger told of these versions of the controls of accounts.
+pub(crate) fn insert(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    versions: &[(AccountId, i64)],
+    cause: Cause<'_>,
+    now: Timestamp,
+    due: Timestamp,
+) -> QueryResult<()> {
+    let row = |(id, version): &(AccountId, i64)| {
+        (
             ledger_intents::tenant_id.eq(tenant),
-            ledger_intents::account_id.eq(intent.account_id),
-            ledger_intents::version.eq(intent.version),
+            ledger_intents::account_id.eq(*id),
+            ledger_intents::version.eq(*version),
             ledger_intents::state.eq(PENDING),
-            ledger_intents::operation.eq(&intent.operation),
-            ledger_intents::request_id.eq(&intent.request_id),
-            ledger_intents::attempts.eq(intent.attempts),
+            ledger_intents::operation.eq(cause.operation.to_owned()),
+            ledger_intents::request_id.eq(cause.request_id.to_owned()),
+            ledger_intents::attempts.eq(0),
             ledger_intents::due_time.eq(due),
             ledger_intents::create_time.eq(now),
-        ))
-        .execute(conn)?;
+        )
+    };
+    for versions in versions.chunks(ROWS_MAX) {
+        let rows: Vec<_> = versions.iter().map(row).collect();
+        diesel::insert_into(ledger_intents::table).values(rows).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The accounts of which the ledger does not have what a request asked for, some of them.
+pub(crate) fn pending(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    cause: Cause<'_>,
+    limit: i64,
+) -> QueryResult<Vec<AccountId>> {
+    of(tenant, cause.operation.to_owned(), cause.request_id.to_owned())
+        .select(ledger_intents::account_id)
+        .order(ledger_intents::account_id)
+        .distinct()
+        .limit(limit)
+        .load(conn)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(tenant: TenantId, operation: String, request_id: String) -> _ {
+    ledger_intents::table
+        .filter(ledger_intents::tenant_id.eq(tenant))
+        .filter(ledger_intents::request_id.eq(request_id))
+        .filter(ledger_intents::operation.eq(operation))
+        // Only what is PENDING is ever due, and this proves the condition of the index.
+        .filter(ledger_intents::due_time.is_not_null())
+}
+
+/// Gives what a request asked for to the reconciler, which goes on at once.
+pub(crate) fn hand_over(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    cause: Cause<'_>,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let of = of(tenant, cause.operation.to_owned(), cause.request_id.to_owned());
+    diesel::update(of).set(ledger_intents::due_time.eq(now)).execute(conn)?;
     Ok(())
 }
 
@@ -111,25 +185,28 @@ pub(crate) fn put_off(
     Ok(())
 }
 
-/// Says that the ledger has an intent, and with it all that came before: each is full state.
+/// Says that the ledger has a version of the controls of an account, and with it all that came
+/// before: each is full state. Gives the operations and request ids that asked for them.
 pub(crate) fn acknowledge(
     conn: &mut PgConnection,
     tenant: TenantId,
-    intent: &Intent,
+    id: AccountId,
+    version: i64,
     now: Timestamp,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<(String, String)>> {
+    accounts::acknowledge(conn, tenant, id, version)?;
     diesel::update(ledger_intents::table)
         .filter(ledger_intents::tenant_id.eq(tenant))
-        .filter(ledger_intents::account_id.eq(intent.account_id))
-        .filter(ledger_intents::version.le(intent.version))
+        .filter(ledger_intents::account_id.eq(id))
+        .filter(ledger_intents::version.le(version))
         .filter(ledger_intents::state.eq(PENDING))
         .set((
             ledger_intents::state.eq(ACKNOWLEDGED),
             ledger_intents::due_time.eq(None::<Timestamp>),
             ledger_intents::acknowledge_time.eq(now),
         ))
-        .execute(conn)?;
-    Ok(())
+        .returning((ledger_intents::operation, ledger_intents::request_id))
+        .get_results(conn)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The tables, one file for each. Every function assumes a transaction and names the tenant.
 
+pub(crate) mod account_external_ids;
+pub(crate) mod account_holders;
 pub(crate) mod account_labels;
 pub(crate) mod accounts;
 pub(crate) mod customer_external_ids;
@@ -8,7 +10,9 @@ pub(crate) mod customer_lists;
 pub(crate) mod customers;
 pub(crate) mod erasures;
 pub(crate) mod events;
+pub(crate) mod freezes;
 pub(crate) mod kyc_decisions;
 pub(crate) mod ledger_intents;
+pub(crate) mod positions;
 pub(crate) mod relationships;
 pub(crate) mod schema;

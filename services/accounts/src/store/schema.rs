@@ -87,6 +87,7 @@ diesel::table! {
         kyc_update_time -> Nullable<Timestamptz>,
         profile_version -> BigInt,
         close_time -> Nullable<Timestamptz>,
+        retain_due_time -> Nullable<Timestamptz>,
         erase_time -> Nullable<Timestamptz>,
     }
 }

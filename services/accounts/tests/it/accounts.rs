@@ -9,7 +9,7 @@ use strongroom_proto::transactions::v1::{AccountClass, Overdraft, overdraft::Bou
 use uuid::Uuid;
 use wire::account::State;
 
-use crate::setup::{World, new_account, request_id, uuid_of};
+use crate::setup::{World, new_account, request_id};
 
 fn limit(amount: &str) -> Overdraft {
     let money = Money { currency: "EUR".to_owned(), amount: amount.to_owned() };
@@ -32,13 +32,12 @@ async fn an_account_is_registered_in_the_ledger_as_it_is() {
     assert_eq!(account.overdraft, Some(limit("250.50")));
     assert_eq!(account.labels["branch"], "zürich");
 
-    let [registered] = &world.peers.registered()[..] else { panic!("one ledger account") };
-    assert_eq!(registered.account_id, uuid_of(&account.name).to_string());
-    let ledger = registered.account.clone().unwrap();
+    let [ledger] = &world.peers.ledger_accounts()[..] else { panic!("one ledger account") };
+    assert_eq!(ledger.name, account.name);
     assert_eq!((&*ledger.currency, &*ledger.gl_code), ("EUR", "2010"));
     assert_eq!(ledger.class(), AccountClass::Liability);
     assert_eq!(ledger.overdraft, account.overdraft);
-    let [controls] = &registered.controls[..] else { panic!("the controls of one source") };
+    let [controls] = &ledger.controls[..] else { panic!("the controls of one source") };
     assert_eq!((&*controls.source, controls.version), ("accounts", 1));
 
     let repeated = client.accounts.create_account(request.clone()).await.unwrap();
@@ -97,7 +96,7 @@ async fn ids_and_request_ids_are_used_once() {
     other.account.as_mut().unwrap().product = "savings".to_owned();
     let refused = client.create_account(other).await.unwrap_err();
     assert_eq!(refusal(&refused).0, Reason::RequestIdReused);
-    assert_eq!(world.peers.registered().len(), 1);
+    assert_eq!(world.peers.ledger_accounts().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

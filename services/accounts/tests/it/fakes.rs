@@ -1,18 +1,15 @@
 //! The peers as small servers: they keep what they are asked for, are idempotent as the real ones
 //! are, and fail on demand.
 
+mod ledger;
 mod records;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use shared::problem::{Problem, Reason};
 use shared::testing::{Proxy, listener};
-use strongroom_proto::transactions::v1 as transactions;
-use strongroom_proto::transactions::v1::ledger_service_server::{
-    LedgerService, LedgerServiceServer,
-};
+use strongroom_proto::transactions::v1::ledger_service_server::LedgerServiceServer;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -30,7 +27,7 @@ struct State {
     failure: Option<Failure>,
     calls: Vec<&'static str>,
     records: records::State,
-    registered: BTreeMap<String, transactions::RegisterLedgerAccountRequest>,
+    ledger: ledger::State,
 }
 
 /// Records and transactions, as far as accounts asks them.
@@ -69,10 +66,6 @@ impl Peers {
         self.state().calls.iter().filter(|called| **called == method).count()
     }
 
-    pub(crate) fn registered(&self) -> Vec<transactions::RegisterLedgerAccountRequest> {
-        self.state().registered.values().cloned().collect()
-    }
-
     /// Does the work of a method, or fails as it was told to.
     fn work<T, R>(
         &self,
@@ -97,49 +90,4 @@ impl Peers {
 
 fn taken(name: String) -> Problem {
     Problem::new(Reason::IdTaken, "It is in use.").figure("name", name)
-}
-
-#[tonic::async_trait]
-impl LedgerService for Peers {
-    async fn register_ledger_account(
-        &self,
-        request: Request<transactions::RegisterLedgerAccountRequest>,
-    ) -> Result<Response<transactions::LedgerAccount>, Status> {
-        self.work("RegisterLedgerAccount", &request, |state| {
-            let asked = request.get_ref();
-            let first = state.registered.entry(asked.account_id.clone());
-            if first.or_insert_with(|| asked.clone()) != asked {
-                return Err(taken(format!("accounts/{}", asked.account_id)));
-            }
-            Ok(transactions::LedgerAccount::default())
-        })
-    }
-
-    async fn set_ledger_controls(
-        &self,
-        _: Request<transactions::SetLedgerControlsRequest>,
-    ) -> Result<Response<transactions::LedgerAccount>, Status> {
-        unreachable!("accounts sets no controls yet")
-    }
-
-    async fn get_ledger_account(
-        &self,
-        _: Request<transactions::GetLedgerAccountRequest>,
-    ) -> Result<Response<transactions::LedgerAccount>, Status> {
-        unreachable!("accounts asks for no account of the ledger yet")
-    }
-
-    async fn list_ledger_accounts(
-        &self,
-        _: Request<transactions::ListLedgerAccountsRequest>,
-    ) -> Result<Response<transactions::ListLedgerAccountsResponse>, Status> {
-        unreachable!("accounts asks for no accounts of the ledger yet")
-    }
-
-    async fn close_ledger_account(
-        &self,
-        _: Request<transactions::CloseLedgerAccountRequest>,
-    ) -> Result<Response<transactions::LedgerAccount>, Status> {
-        unreachable!("accounts closes no account yet")
-    }
 }

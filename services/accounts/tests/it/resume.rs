@@ -220,7 +220,7 @@ async fn the_reconciler_opens_what_the_ledger_missed() {
         assert!(repeated.metadata().contains_key("strongroom-replayed"));
         assert_eq!(repeated.into_inner(), account);
     }
-    assert_eq!(world.peers.registered().len(), 20);
+    assert_eq!(world.peers.ledger_accounts().len(), 20);
     assert_eq!(undelivered(&world), 0, "the reconciler has nothing left to do");
 }
 
@@ -233,10 +233,10 @@ async fn a_crash_after_the_registration_is_made_good() {
     let failure = Failure { method: "RegisterLedgerAccount", after_the_work: true };
     world.peers.fail(Some(failure));
     assert_away(&client.create_account(request).await.unwrap_err(), "transactions");
-    assert_eq!(world.peers.registered().len(), 1, "the ledger has it, and nobody here knows");
+    assert_eq!(world.peers.ledger_accounts().len(), 1, "the ledger has it, and nobody here knows");
     world.peers.fail(None);
     opened(&mut client, &name).await;
-    assert_eq!(world.peers.registered().len(), 1);
+    assert_eq!(world.peers.ledger_accounts().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 
 use super::page;
 use crate::SERVICE;
-use crate::domain::{AccountFilter, AccountId, AccountState, CustomerId, Holder, Position};
+use crate::domain::{AccountFilter, AccountId, AccountPosition, AccountState, CustomerId, HeldBy};
 
 /// Four thousand accounts of four hundred customers; one in a hundred is CHF, one is PENDING.
 const FILL: &str = "
@@ -33,12 +33,12 @@ fn every_list_has_its_index() {
 
     let all = AccountFilter::default;
     let customer = CustomerId::from_uuid(uuid::Uuid::from_u128(7));
-    let holder = Some(Holder::Customer(customer));
-    let after = Position { create_time: Timestamp::from_micros(1), id: AccountId::generate() };
+    let mine = Some(HeldBy::Customer(customer));
+    let after = AccountPosition { create_time: Timestamp::from_micros(1), id: AccountId::generate() };
     for (filter, index) in [
         (all(), "accounts_time"),
-        (AccountFilter { holder, ..all() }, "accounts_customer"),
-        (AccountFilter { holder: Some(Holder::House), ..all() }, "accounts_customer"),
+        (AccountFilter { customer: mine, ..all() }, "accounts_customer"),
+        (AccountFilter { customer: Some(HeldBy::House), ..all() }, "accounts_customer"),
         (AccountFilter { currency: Currency::iso("CHF"), ..all() }, "accounts_currency"),
         (AccountFilter { state: Some(AccountState::Pending), ..all() }, "accounts_state"),
         (AccountFilter { product: Some("product-7".to_owned()), ..all() }, "accounts_product"),

@@ -1,0 +1,128 @@
+//! Freezes: orders that money stays where it is. They are a set, and their effect is the union, so
+//! two authorities cannot undo each other.
+
+use serde::{Deserialize, Serialize};
+use shared::ids::{Id, Resource};
+use shared::money::Units;
+use shared::time::Timestamp;
+
+use super::account::AccountId;
+use super::codes::codes;
+use super::customer::CustomerId;
+use super::transition::NotAllowed;
+
+/// The kind of a freeze's id. Its name has what is frozen in front.
+pub(crate) enum FreezeResource {}
+
+impl Resource for FreezeResource {
+    const COLLECTION: &'static str = "freezes";
+    const TYPE: &'static str = "freeze";
+}
+
+/// The id of a freeze.
+pub(crate) type FreezeId = Id<FreezeResource>;
+
+codes! {
+    /// What is forbidden on an account.
+    Direction {
+        /// What worsens the position: payments, holds, and captures of them.
+        Debit = 1 "DEBIT",
+        /// What betters it.
+        Credit = 2 "CREDIT",
+        /// Both.
+        All = 3 "ALL",
+    }
+}
+
+codes! {
+    /// Where a freeze stands.
+    FreezeState {
+        /// It holds.
+        Active = 1 "ACTIVE",
+        /// Somebody lifted it.
+        Lifted = 2 "LIFTED",
+        /// It ended by the clock.
+        Ended = 3 "ENDED",
+    }
+}
+
+/// What is frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Frozen {
+    /// One account.
+    Account(AccountId),
+    /// All accounts of which a customer is an owner or a joint holder, future ones too.
+    Customer(CustomerId),
+}
+
+impl Frozen {
+    /// The resource name.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Account(id) => id.name(),
+            Self::Customer(id) => id.name(),
+        }
+    }
+}
+
+/// A freeze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Freeze {
+    /// The id.
+    pub(crate) id: FreezeId,
+    /// What is frozen.
+    pub(crate) of: Frozen,
+    /// What is forbidden.
+    pub(crate) direction: Direction,
+    /// Sets apart this much of an account instead of everything, in its currency.
+    pub(crate) amount: Option<Units>,
+    /// Why, as a code.
+    pub(crate) reason_code: String,
+    /// Who ordered it.
+    pub(crate) authority: String,
+    /// The authority's reference; gone once the person is erased.
+    pub(crate) case_reference: Option<String>,
+    /// When it ends by itself.
+    pub(crate) end_time: Option<Timestamp>,
+    /// Lets holds that are open already be captured.
+    pub(crate) honour_holds: bool,
+    /// Who froze.
+    pub(crate) principal: String,
+    /// When it was ordered.
+    pub(crate) create_time: Timestamp,
+    /// Who lifted it, and when.
+    pub(crate) lift: Option<(String, Timestamp)>,
+    /// Counts its changes, from 1.
+    pub(crate) version: i64,
+}
+
+impl Freeze {
+    /// The resource name.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.of.name(), self.id.name())
+    }
+
+    /// The state by the clock.
+    pub(crate) fn state_at(&self, now: Timestamp) -> FreezeState {
+        match (&self.lift, self.end_time) {
+            (Some(_), _) => FreezeState::Lifted,
+            (None, Some(end)) if end <= now => FreezeState::Ended,
+            (None, _) => FreezeState::Active,
+        }
+    }
+
+    /// Ends it now.
+    pub(crate) fn lift(&mut self, principal: &str, now: Timestamp) -> Result<(), NotAllowed> {
+        match self.state_at(now) {
+            FreezeState::Active => {
+                self.lift = Some((principal.to_owned(), now));
+                self.version += 1;
+                Ok(())
+            }
+            state => {
+                let allowed = vec![FreezeState::Active.name()];
+                Err(NotAllowed { what: "freeze", state: state.name(), allowed })
+            }
+        }
+    }
+}
