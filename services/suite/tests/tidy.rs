@@ -251,3 +251,14 @@ fn nothing_names_a_machine_or_a_mirror() {
     }
     none(&findings);
 }
+
+#[test]
+fn the_readme_shows_the_state_machines_and_what_they_do_to_money() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (title, diagram) in accounts::diagrams() {
+        let shown = format!("```mermaid\n{diagram}```");
+        assert!(readme.contains(&shown), "README.md lacks the states of {title}:\n{shown}");
+    }
+    let effects = accounts::effects();
+    assert!(readme.contains(&effects), "README.md lacks the table of effects:\n{effects}");
+}

@@ -11,9 +11,11 @@ mod erasures;
 mod fakes;
 mod isolation;
 mod lists;
+mod reconcile;
 mod relationships;
 mod resume;
 mod setup;
+mod stops;
 mod verification;
 
 use shared::testing::{TestDatabase, print_schema};

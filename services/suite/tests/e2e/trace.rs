@@ -66,13 +66,13 @@ fn one_trace_runs_through_all_services_to_sql() {
         let calls = [
             (
                 "strongroom.accounts.v1.CustomerService/CreateCustomer",
-                ["create_customer", "activate_customer"].as_slice(),
+                ["create_customer", "complete_customer"].as_slice(),
             ),
             ("strongroom.records.v1.SubjectService/CreateSubject", &["create_subject"]),
             ("strongroom.records.v1.RecordService/CreateRecord", &["create_record"]),
             (
                 "strongroom.accounts.v1.AccountService/CreateAccount",
-                &["create_account", "open_account"],
+                &["create_account", "settle_intents"],
             ),
             (
                 "strongroom.transactions.v1.LedgerService/RegisterLedgerAccount",

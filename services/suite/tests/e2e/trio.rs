@@ -46,6 +46,7 @@ impl Trio {
         let keys = tempfile::tempdir().unwrap();
         let kek = keys.path().join("kek.json");
         FileProvider::create(&kek).unwrap();
+        let objects = format!("file://{}", keys.path().display());
         let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         let (kek, jwks) = (text(kek), text(issuer.workload_jwks()));
         let (own, own_too) =
@@ -73,7 +74,8 @@ impl Trio {
             "1",
         ];
         let config_one: accounts::Config = parse(&common(0, &more));
-        let config_two: records::Config = parse(&common(1, &["--kek-file", &kek]));
+        let more = ["--kek-file", &kek, "--object-store", &objects];
+        let config_two: records::Config = parse(&common(1, &more));
         let more = ["--workload-key", &own_too, "--accounts", &accounts_peer];
         let config_three: transactions::Config = parse(&common(2, &more));
         let clock = Clock::system;
