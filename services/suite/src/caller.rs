@@ -32,6 +32,20 @@ pub(crate) struct Caller {
     pub(crate) ledger: Option<SocketAddr>,
 }
 
+/// Services that are not those of the suite on this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) accounts: Option<SocketAddr>,
+    pub(crate) records: Option<SocketAddr>,
+}
+
+impl Elsewhere {
+    /// Records at an address, where one is named.
+    pub(crate) fn records(records: Option<SocketAddr>) -> Self {
+        Self { records, ..Self::default() }
+    }
+}
+
 impl Caller {
     /// Does some work with the ledger that is named; else with the suite that listens on the ports
     /// of the options; else with the suite of `own`, which runs as long as the work takes.
@@ -43,13 +57,13 @@ impl Caller {
         progress: &Progress,
         work: impl AsyncFnOnce(Clients, Addresses) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.call_at(None, options, own, registry, progress, work).await
+        self.call_at(Elsewhere::default(), options, own, registry, progress, work).await
     }
 
-    /// The same, with the records service at an address where one is named.
+    /// The same, with other services at the addresses that are named.
     pub(crate) async fn call_at(
         &self,
-        records: Option<SocketAddr>,
+        elsewhere: Elsewhere,
         options: &Options,
         own: &Options,
         registry: Registry,
@@ -59,9 +73,10 @@ impl Caller {
         let shutdown = boot::on_signal();
         let mut at = Addresses::of(options);
         at.transactions = self.ledger.unwrap_or(at.transactions);
-        at.records = records.unwrap_or(at.records);
-        let is_named = self.ledger.is_some() || records.is_some();
-        if is_named || is_open(at.transactions).await {
+        at.accounts = elsewhere.accounts.unwrap_or(at.accounts);
+        at.records = elsewhere.records.unwrap_or(at.records);
+        let named = [self.ledger, elsewhere.accounts, elsewhere.records];
+        if named.iter().any(Option::is_some) || is_open(at.transactions).await {
             return tokio::select! {
                 done = work(self.clients(at)?, at) => done,
                 () = shutdown.cancelled() => Err(Error::Interrupted),

@@ -17,6 +17,7 @@ use crate::import::{self, ImportError};
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::progress::Progress;
+use crate::reconcile::{self, ReconcileError};
 use crate::{report, restore, run, token, verify};
 
 /// All of Strongroom in one process, on a Postgres that it finds or brings up
@@ -57,6 +58,11 @@ enum Command {
     Accesses(export::AccessesArguments),
     /// Write the certificate of an erasure with its proof
     Erasure(export::ErasureArguments),
+    /// Compare every account of a tenant with the ledger
+    ///
+    /// Prints what the two do not agree on. The exit code is 0 where there is nothing, 1 where there
+    /// is something, and 2 where they could not be compared.
+    Reconcile(reconcile::Arguments),
     /// Verify exports, proofs, statements, reports of accesses and erasures without a server and a
     /// database
     ///
@@ -85,6 +91,7 @@ pub fn main() -> ExitCode {
                 Error::Usage(_) | Error::Configuration { .. } => ExitCode::from(64),
                 // EX_DATAERR.
                 Error::Import(ImportError::Data(_)) => ExitCode::from(65),
+                Error::Reconcile(ReconcileError::Failed(_)) => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
             };
             failed(&error.to_string(), code)
@@ -130,6 +137,9 @@ async fn command(cli: Cli) -> Result<(), Error> {
         }
         Some(Command::Import(arguments)) => {
             Box::pin(import::run(&cli.options, arguments, registry)).await
+        }
+        Some(Command::Reconcile(arguments)) => {
+            Box::pin(reconcile::run(&cli.options, arguments, registry)).await
         }
         Some(Command::Restore(arguments)) => Box::pin(restore::run(&cli.options, &arguments)).await,
         _ => Box::pin(serve(&cli.options, registry)).await,

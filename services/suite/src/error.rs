@@ -10,6 +10,7 @@ use crate::bench::BenchError;
 use crate::demo::DemoError;
 use crate::export::ExportError;
 use crate::import::ImportError;
+use crate::reconcile::ReconcileError;
 use crate::verify::VerifyError;
 
 /// Why a suite does not run, or does not go on. No message holds a password or a key.
@@ -90,6 +91,9 @@ pub enum Error {
     /// Files cannot be verified, or do not hold.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// Accounts and the ledger do not agree, or could not be compared.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
     /// Somebody wanted it to end.
     #[error("interrupted")]
     Interrupted,

@@ -53,7 +53,7 @@ const WORKLOADS: [(&str, &[&str]); 3] = [
             "transactions.ledgerAccounts.*",
         ],
     ),
-    ("transactions", &["accounts.accounts.get"]),
+    ("transactions", &["accounts.accounts.get", "events.events.list", "records.subjects.list"]),
     // The suite itself creates the tenant "default".
     ("suite", &["tenants.tenants.create"]),
 ];

@@ -142,6 +142,7 @@ fn transactions_config(
     config.common = common("transactions", options, keys, place);
     config.peers = options.peers.clone();
     config.accounts = Some(host_and_port(at.accounts));
+    config.records = Some(host_and_port(at.records));
     Ok(config)
 }
 

@@ -1,4 +1,6 @@
-//! The accounts service, as the ledger needs it: who knows an account that the ledger does not?
+//! The services that the ledger asks. Accounts: who knows an account that the ledger does not?
+
+mod records;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,8 @@ use tonic::transport::Channel;
 
 use crate::domain::{AccountId, NewAccount};
 use crate::rpc::decode_account;
+
+pub(crate) use records::{Records, Told};
 
 /// How long an account that accounts does not know either is not asked for again.
 const UNKNOWN: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ mod auditor;
 mod clients;
 mod domain;
 mod engine;
+mod eraser;
 mod error;
 mod expirer;
 mod rpc;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::auditor::Auditor;
+use crate::eraser::Eraser;
 use crate::expirer::Expirer;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -56,6 +58,7 @@ pub const SERVICE: Service = Service {
         "register-currency",
         "register-ledger-account",
         "release-hold",
+        "reopen-ledger-account",
         "reopen-period",
         "resolve-mismatch",
         "reverse-transaction",
@@ -105,6 +108,13 @@ pub struct Config {
     /// know; nobody is asked where it is absent
     #[arg(long, env = "STRONGROOM_ACCOUNTS_ADDRESS", help_heading = "Peers")]
     pub accounts: Option<String>,
+    /// The records service as host:port, which says who was erased; erasures are not followed where
+    /// it is absent
+    #[arg(long, env = "STRONGROOM_RECORDS_ADDRESS", help_heading = "Peers")]
+    pub records: Option<String>,
+    /// How eagerly erasures are followed.
+    #[command(flatten)]
+    pub eraser: eraser::Config,
 }
 
 impl AsRef<Common> for Config {
@@ -145,10 +155,13 @@ fn routes(
     };
     let signer = auth.workload_key.as_deref().map(signer).transpose()?;
     let shutdown = &base.shutdown;
-    let peer = |address: &String| {
-        Peer::new("accounts", address, &config.peers, signer.clone(), shutdown.clone())
+    let peer = |name: &'static str, address: &String| {
+        Peer::new(name, address, &config.peers, signer.clone(), shutdown.clone())
     };
-    let accounts = config.accounts.as_ref().map(peer).map(clients::Accounts::new);
+    let accounts = config.accounts.as_ref().map(|address| peer("accounts", address));
+    let accounts = accounts.map(clients::Accounts::new);
+    let records = config.records.as_ref().map(|address| peer("records", address));
+    follow_erasures(&base, config, records, tasks, stop);
     let timeout = config.common.db.statement_timeout;
     let engine = || {
         let (session, owner) = base.db.session();
@@ -181,10 +194,34 @@ fn routes(
         clock: base.clock,
         timeline: base.timeline,
         lanes,
+        nudge: base.nudge,
         accounts,
         verifications: Arc::new(Semaphore::new(config.verifications_max)),
         shutdown: stop.clone(),
         message_bytes_max: config.common.server.max_message_bytes,
     };
     Ok(rpc.routes())
+}
+
+/// Redacts whom records erases, where there is a records service to ask.
+fn follow_erasures(
+    base: &Base,
+    config: &Config,
+    records: Option<Peer>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let Some(peer) = records else {
+        tracing::info!("erasures are not followed: there is no address of a records service");
+        return;
+    };
+    let eraser = Eraser {
+        config: config.eraser.clone(),
+        db: base.db.clone(),
+        clock: base.clock.clone(),
+        tenants: base.tenants.clone(),
+        records: clients::Records::new(peer, config.common.server.max_message_bytes),
+        nudge: base.nudge.clone(),
+    };
+    tasks.spawn(eraser.run(stop.clone()));
 }

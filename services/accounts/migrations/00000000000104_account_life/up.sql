@@ -16,7 +16,15 @@ ALTER TABLE accounts
 -- The policies hold for the owner too, and this is for all tenants.
 ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY;
 UPDATE accounts SET acknowledged_version = 1 WHERE state > 1;
-CREATE INDEX account_labels_value ON account_labels (tenant_id, key, value, account_id);
+ALTER TABLE account_labels
+    -- As in accounts, so that a list by label is in the order of time.
+    ADD COLUMN create_time timestamptz NOT NULL DEFAULT now();
+ALTER TABLE account_labels NO FORCE ROW LEVEL SECURITY;
+UPDATE account_labels l SET create_time = a.create_time FROM accounts a
+    WHERE a.tenant_id = l.tenant_id AND a.id = l.account_id;
+ALTER TABLE account_labels FORCE ROW LEVEL SECURITY;
+CREATE INDEX account_labels_value
+    ON account_labels (tenant_id, key, value, create_time, account_id);
 
 -- What a request waits for, and what the ledger does not have yet by age.
 CREATE INDEX ledger_intents_request ON ledger_intents (tenant_id, request_id, operation)
@@ -45,13 +53,18 @@ CREATE TABLE account_holders (
     start_time timestamptz NOT NULL,
     end_time timestamptz,
     create_time timestamptz NOT NULL,
+    -- As in accounts, so that a list by holder is in the order of time.
+    account_create_time timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, account_id, customer_id),
     FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id),
     FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id)
 );
-CREATE INDEX account_holders_customer ON account_holders (tenant_id, customer_id, account_id);
+CREATE INDEX account_holders_customer
+    ON account_holders (tenant_id, customer_id, account_create_time, account_id);
+CREATE INDEX account_holders_account
+    ON account_holders (tenant_id, account_id, create_time, customer_id);
 INSERT INTO account_holders
-    SELECT tenant_id, id, customer_id, 1, create_time, NULL, create_time
+    SELECT tenant_id, id, customer_id, 1, create_time, NULL, create_time, create_time
     FROM accounts WHERE customer_id IS NOT NULL;
 ALTER TABLE accounts FORCE ROW LEVEL SECURITY;
 
@@ -84,8 +97,10 @@ CREATE TABLE freezes (
     CHECK (amount IS NULL OR (direction = 1 AND account_id IS NOT NULL)),
     CHECK ((lifter IS NULL) = (lift_time IS NULL))
 );
-CREATE INDEX freezes_account ON freezes (tenant_id, account_id, id) WHERE account_id IS NOT NULL;
-CREATE INDEX freezes_customer ON freezes (tenant_id, customer_id, id) WHERE customer_id IS NOT NULL;
+CREATE INDEX freezes_account ON freezes (tenant_id, account_id, create_time, id)
+    WHERE account_id IS NOT NULL;
+CREATE INDEX freezes_customer ON freezes (tenant_id, customer_id, create_time, id)
+    WHERE customer_id IS NOT NULL;
 
 ALTER TABLE account_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE account_external_ids FORCE ROW LEVEL SECURITY;

@@ -281,6 +281,26 @@ pub(crate) struct AccountFilter {
     pub(crate) labels: BTreeMap<String, String>,
 }
 
+impl AccountFilter {
+    /// Whether it lets an account through. Who holds it is judged by whoever lists.
+    pub(crate) fn fits(&self, account: &Account) -> bool {
+        let has = |wanted: &BTreeMap<String, String>, has: &BTreeMap<String, String>| {
+            wanted.iter().all(|(key, value)| has.get(key) == Some(value))
+        };
+        let terms = &account.terms;
+        let is_of = |of: HeldBy| match of {
+            HeldBy::Customer(id) => terms.customer == Some(id),
+            HeldBy::House => terms.customer.is_none(),
+        };
+        self.customer.is_none_or(is_of)
+            && self.currency.is_none_or(|currency| terms.currency == currency)
+            && self.state.is_none_or(|state| account.state == state)
+            && self.product.as_ref().is_none_or(|product| terms.product == *product)
+            && has(&self.external_ids, &terms.external_ids)
+            && has(&self.labels, &terms.labels)
+    }
+}
+
 /// A place in the order of lists: the oldest first, and by id where two are of one age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct AccountPosition {

@@ -2,6 +2,7 @@
 //! two authorities cannot undo each other.
 
 use serde::{Deserialize, Serialize};
+use shared::field::{Decoded, invalid};
 use shared::ids::{Id, Resource};
 use shared::money::Units;
 use shared::time::Timestamp;
@@ -56,6 +57,13 @@ pub(crate) enum Frozen {
 }
 
 impl Frozen {
+    /// Reads the name of an account or a customer.
+    pub(crate) fn parse_name(name: &str) -> Decoded<Self> {
+        let account = AccountId::parse_name(name).map(Self::Account);
+        let frozen = account.or_else(|_| CustomerId::parse_name(name).map(Self::Customer));
+        frozen.map_err(|_| invalid("must be accounts/{uuid} or customers/{uuid}"))
+    }
+
     /// The resource name.
     pub(crate) fn name(self) -> String {
         match self {
@@ -102,6 +110,11 @@ impl Freeze {
         format!("{}/{}", self.of.name(), self.id.name())
     }
 
+    /// Where it stands in a list.
+    pub(crate) fn position(&self) -> FreezePosition {
+        FreezePosition { create_time: self.create_time, id: self.id }
+    }
+
     /// The state by the clock.
     pub(crate) fn state_at(&self, now: Timestamp) -> FreezeState {
         match (&self.lift, self.end_time) {
@@ -125,4 +138,24 @@ impl Freeze {
             }
         }
     }
+}
+
+/// Reads the name of a freeze, which has what is frozen in front.
+pub(crate) fn parse_freeze_name(name: &str) -> Decoded<(Frozen, FreezeId)> {
+    let parse = || {
+        let (of, id) = name.split_once("/freezes/")?;
+        let id = FreezeId::parse_chosen(id).ok().flatten()?;
+        Some((Frozen::parse_name(of).ok()?, id))
+    };
+    let sentence = "must be accounts/{uuid}/freezes/{uuid} or customers/{uuid}/freezes/{uuid}";
+    parse().ok_or_else(|| invalid(sentence))
+}
+
+/// A place in the order of lists: the latest first, and by id where two are of one age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FreezePosition {
+    /// When it was ordered.
+    pub(crate) create_time: Timestamp,
+    /// The freeze.
+    pub(crate) id: FreezeId,
 }

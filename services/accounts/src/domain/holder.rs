@@ -1,6 +1,7 @@
 //! Who holds an account, as what, and when.
 
 use serde::{Deserialize, Serialize};
+use shared::field::{Decoded, invalid};
 use shared::time::Timestamp;
 
 use super::account::AccountId;
@@ -60,13 +61,25 @@ impl Holder {
         holder_name(self.account, self.customer)
     }
 
-    /// Ends it now; before it begins where it has not begun.
-    pub(crate) fn remove(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+    /// Whether it is over by now, and so cannot change.
+    pub(crate) fn allow_change(&self, now: Timestamp) -> Result<(), NotAllowed> {
         if self.span.is_over(now) {
             return Err(NotAllowed { what: "holder", state: "ENDED", allowed: vec!["CURRENT"] });
         }
+        Ok(())
+    }
+
+    /// Ends it now; before it begins where it has not begun.
+    pub(crate) fn remove(&mut self, now: Timestamp) -> Result<(), NotAllowed> {
+        self.allow_change(now)?;
         self.span.end = Some(now.max(self.span.start));
         Ok(())
+    }
+
+    /// Whether what stops the account is another matter since it was like this.
+    pub(crate) fn stops_otherwise_than(&self, before: Self) -> bool {
+        let stops = |holder: Self| holder.role.is_principal().then_some(holder.span);
+        stops(*self) != stops(before)
     }
 
     /// Where it stands in a list.
@@ -78,6 +91,16 @@ impl Holder {
 /// The name of somebody who holds an account.
 pub(crate) fn holder_name(account: AccountId, customer: CustomerId) -> String {
     format!("{}/holders/{}", account.name(), customer.uuid())
+}
+
+/// Reads `accounts/{uuid}/holders/{uuid}`.
+pub(crate) fn parse_holder_name(name: &str) -> Decoded<(AccountId, CustomerId)> {
+    let parse = || {
+        let (account, customer) = name.split_once("/holders/")?;
+        let customer = CustomerId::parse_chosen(customer).ok().flatten()?;
+        Some((AccountId::parse_name(account).ok()?, customer))
+    };
+    parse().ok_or_else(|| invalid("must be accounts/{uuid}/holders/{uuid}"))
 }
 
 /// A place in the order of lists: the oldest first, and by id where two are of one age.

@@ -29,8 +29,10 @@ pub(crate) use customer::{
     Customer, CustomerFilter, CustomerId, CustomerKind, CustomerPosition, CustomerState,
 };
 pub use diagram::diagrams;
-pub(crate) use freeze::{Direction, Freeze, FreezeId, FreezeState, Frozen};
-pub(crate) use holder::{HOLDERS_MAX, Holder, HolderPosition, PRINCIPALS_MAX, Role, holder_name};
+pub(crate) use freeze::{Direction, Freeze, FreezeId, FreezePosition, FreezeState, Frozen};
+pub(crate) use freeze::parse_freeze_name;
+pub(crate) use holder::{HOLDERS_MAX, Holder, HolderPosition, PRINCIPALS_MAX, Role};
+pub(crate) use holder::{holder_name, parse_holder_name};
 pub(crate) use kyc::{Evidence, Kyc, KycDecision, KycDecisionId, KycState, KycStep};
 pub(crate) use limit::{LIMITS_MAX, Limit, TYPES_MAX, Window};
 pub(crate) use profile::{Address, Profile, TaxId, Unreadable, is_civil_day, is_email, is_phone};

@@ -23,7 +23,7 @@ use crate::store::events::{self, Event};
 use crate::store::{account_external_ids, account_holders, accounts, customers};
 
 const OPERATION: &str = "create-account";
-const PRODUCT_MAX: usize = 64;
+pub(super) const PRODUCT_MAX: usize = 64;
 const GL_CODE_MAX: usize = 32;
 
 /// What is asked for. The hash of a request takes in what is serialised.
@@ -91,7 +91,8 @@ fn class(number: i32, customer: Option<CustomerId>) -> Decoded<AccountClass> {
     }
 }
 
-fn overdraft(overdraft: Option<WireOverdraft>, currency: Currency) -> Decoded<Overdraft> {
+/// Reads how far an account of a currency may fall below zero.
+pub(super) fn overdraft(overdraft: Option<WireOverdraft>, currency: Currency) -> Decoded<Overdraft> {
     match overdraft.and_then(|overdraft| overdraft.bound) {
         None | Some(Bound::Unbounded(false)) => Ok(Overdraft::Limit(Units::ZERO)),
         Some(Bound::Unbounded(true)) => Ok(Overdraft::Unbounded),
@@ -115,7 +116,8 @@ pub(super) fn in_currency(money: Money, currency: Currency) -> Decoded<Units> {
     Ok(money.units)
 }
 
-fn mismatch(found: Currency, expected: Currency) -> Box<Problem> {
+/// `CURRENCY_MISMATCH` with the account.
+pub(super) fn mismatch(found: Currency, expected: Currency) -> Box<Problem> {
     let sentence = format!("must be {expected}, the currency of the account");
     let problem = Problem::new(Reason::CurrencyMismatch, sentence).in_field("");
     problem.figure("currency", found).figure("expected", expected).into()
@@ -162,7 +164,7 @@ fn insert(conn: &mut PgConnection, begin: &Begin<'_>, account: &Account) -> Resu
     account_external_ids::insert(conn, tenant, account)?;
     if let Some(customer) = terms.customer {
         let owner = Holder::first(account.id, customer, begin.now());
-        account_holders::insert(conn, tenant, &owner)?;
+        account_holders::insert(conn, tenant, account, &owner)?;
     }
     begin.register(conn, account.id)?;
     let event = Event::of_account(tenant, "account.created", account);

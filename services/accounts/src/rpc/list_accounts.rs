@@ -9,14 +9,16 @@ use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::{Rpc, encode, filter, own_customer};
-use crate::domain::{AccountFilter, AccountPosition, CustomerId, HeldBy, Position};
+use crate::domain::{Account, AccountFilter, AccountPosition, CustomerId};
 use crate::error::Error;
-use crate::store::{accounts, positions};
+use crate::store::account_lists::{Candidate, Walk};
+use crate::store::positions;
 
 const QUERY: &str = "list-accounts";
 
 struct ListAccounts {
     tenant: TenantId,
+    own: Option<CustomerId>,
     filter: AccountFilter,
     page: Page<AccountPosition>,
 }
@@ -26,52 +28,43 @@ pub(super) async fn call(
     request: Request<wire::ListAccountsRequest>,
 ) -> Result<Response<wire::ListAccountsResponse>, Status> {
     let call = Call::of(&request)?;
-    let own = own_customer(&call)?;
-    let list = decode(request.get_ref(), &call, own)?;
-    let found = handle(rpc, &call, &list, own).await?;
-    let (now, place) = (rpc.clock.now(), |one: &Position| one.account.position());
-    let (accounts, next_page_token) =
-        list.page.fill(found, rpc.message_bytes_max, place, |one| encode::account(&one, now));
+    let list = decode(request.get_ref(), &call)?;
+    let (accounts, next_page_token) = handle(rpc, &call, list).await?;
     Ok(Response::new(wire::ListAccountsResponse { accounts, next_page_token }))
 }
 
-fn decode(
-    request: &wire::ListAccountsRequest,
-    call: &Call,
-    own: Option<CustomerId>,
-) -> Decoded<ListAccounts> {
-    let tenant = call.tenant()?;
+fn decode(request: &wire::ListAccountsRequest, call: &Call) -> Decoded<ListAccounts> {
+    let (tenant, own) = (call.tenant()?, own_customer(call)?);
     // All that decides which accounts there are.
     let arguments = (tenant.id, own, &request.filter);
     let (size, token) = (request.page_size, &request.page_token);
     Ok(ListAccounts {
         tenant: tenant.id,
+        own,
         filter: filter::parse(&request.filter).at("filter")?,
         page: Page::decode(&tenant.key, QUERY, &arguments, size, token)?,
     })
 }
 
-/// A page, and one account more where there is one.
+/// A page. What stops its accounts is looked up for those that are on it only.
 async fn handle(
     rpc: &Rpc,
     call: &Call,
-    list: &ListAccounts,
-    own: Option<CustomerId>,
-) -> Result<Found<Position, AccountPosition>, Error> {
-    let mut filter = list.filter.clone();
-    if let Some(own) = own {
-        let own = HeldBy::Customer(own);
-        if filter.customer.is_some_and(|holder| holder != own) {
-            return Ok(Found::all(Vec::new()));
-        }
-        filter.customer = Some(own);
-    }
-    let now = rpc.clock.now();
-    let (tenant, after, limit) = (list.tenant, list.page.after, list.page.limit());
+    list: ListAccounts,
+) -> Result<(Vec<wire::Account>, String), Error> {
+    let (bytes_max, now) = (rpc.message_bytes_max, rpc.clock.now());
     let read = move |conn: &mut PgConnection| {
-        let found = accounts::list(conn, tenant, &filter, after, limit)?;
-        Ok::<_, Error>(positions::of(conn, tenant, found, now)?)
+        let ListAccounts { tenant, own, filter, page } = &list;
+        let walk = Walk { tenant: *tenant, filter, own: *own, now };
+        let candidates =
+            |after: Option<&AccountPosition>, limit| walk.candidates(conn, after, limit);
+        let keep = |one: &Candidate| one.is_kept(filter);
+        let found = Found::among(page, candidates, Candidate::position, keep)?;
+        page.load(found, bytes_max, Candidate::position, Candidate::bytes, |some| {
+            let accounts: Vec<Account> = some.iter().map(|one| one.account.clone()).collect();
+            let positions = positions::of(conn, *tenant, accounts, now)?;
+            Ok(positions.iter().map(|position| encode::account(position, now)).collect())
+        })
     };
-    let found = rpc.db.read("list_accounts", call.scope(), read).await?;
-    Ok(Found::all(found))
+    rpc.db.read("list_accounts", call.scope(), read).await
 }

@@ -1,42 +1,61 @@
 //! The services of the contract: one struct, and one file for each RPC.
 
+mod account_turning;
 mod activate_customer;
+mod add_holder;
 mod add_relationship;
 mod approve_kyc;
+mod batch_get_accounts;
 mod batch_get_customers;
 mod create_account;
 mod create_customer;
 mod customer_filter;
+mod close_account;
 mod close_customer;
 mod control;
 pub(crate) mod encode;
 mod expire_kyc;
 mod external_ids;
 mod filter;
+mod freeze_account;
+mod freeze_customer;
+mod freezing;
 mod get_account;
 mod get_customer;
+mod get_freeze;
+mod holders;
 mod kyc;
+mod lifting;
 mod limits;
 mod list_accounts;
 mod list_customers;
+mod list_freezes;
+mod list_holders;
 mod list_kyc_decisions;
 mod list_relationships;
+mod list_undelivered_controls;
 mod lookup_customer;
+mod mark_dormant;
 mod masks;
 mod profile;
+mod reactivate_account;
 mod reject_kyc;
 mod reinstate_customer;
+mod remove_holder;
 mod remove_relationship;
+mod reopen_account;
 mod services;
-mod stubs;
+mod set_limits;
 mod submit_kyc;
 mod suspend_customer;
 #[cfg(test)]
 mod tests;
 mod turning;
+mod unfreeze_account;
+mod unfreeze_customer;
+mod update_account;
 mod update_customer;
-
-use stubs::*;
+mod update_holder;
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -19,7 +19,7 @@ struct Row<'a> {
     account_id: AccountId,
 }
 
-/// Inserts the ids of a account that has none, in one order, so that two writers do not wait for
+/// Inserts the ids of an account that has none, in one order, so that two writers do not wait for
 /// each other: `EXTERNAL_ID_TAKEN` where another account has one.
 pub(crate) fn insert(
     conn: &mut PgConnection,
@@ -67,7 +67,7 @@ pub(crate) fn replace(
     insert(conn, tenant, account)
 }
 
-/// Deletes the ids of a account.
+/// Deletes the ids of an account.
 fn delete(conn: &mut PgConnection, tenant: TenantId, id: AccountId) -> QueryResult<()> {
     diesel::delete(account_external_ids::table)
         .filter(account_external_ids::tenant_id.eq(tenant))

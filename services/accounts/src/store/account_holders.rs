@@ -6,7 +6,7 @@ use shared::ids::TenantId;
 use shared::time::Timestamp;
 
 use super::schema::{account_holders, accounts};
-use crate::domain::{AccountId, AccountState, CustomerId, Holder, HolderPosition, Role, Span};
+use crate::domain::{Account, AccountId, AccountState, CustomerId, Holder, HolderPosition, Role, Span};
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = account_holders)]
@@ -18,18 +18,20 @@ struct Row {
     start_time: Timestamp,
     end_time: Option<Timestamp>,
     create_time: Timestamp,
+    account_create_time: Timestamp,
 }
 
 impl Row {
-    fn new(tenant: TenantId, holder: &Holder) -> Self {
+    fn new(tenant: TenantId, account: &Account, holder: &Holder) -> Self {
         Self {
             tenant_id: tenant,
-            account_id: holder.account,
+            account_id: account.id,
             customer_id: holder.customer,
             role: holder.role.number(),
             start_time: holder.span.start,
             end_time: holder.span.end,
             create_time: holder.create_time,
+            account_create_time: account.create_time,
         }
     }
 
@@ -45,17 +47,16 @@ impl Row {
     }
 }
 
-/// Inserts a holder; false where the customer holds or held the account already.
+/// Inserts somebody who has never held an account that is new or locked.
 pub(crate) fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
+    account: &Account,
     holder: &Holder,
-) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(account_holders::table)
-        .values(Row::new(tenant, holder))
-        .on_conflict_do_nothing()
-        .execute(conn)?;
-    Ok(inserted == 1)
+) -> QueryResult<()> {
+    let row = Row::new(tenant, account, holder);
+    diesel::insert_into(account_holders::table).values(row).execute(conn)?;
+    Ok(())
 }
 
 /// Writes a holder of a locked account back.
@@ -74,15 +75,30 @@ pub(crate) fn update(
     Ok(())
 }
 
-/// Reads all who hold or held some accounts.
+/// Reads somebody who holds or held an account.
+pub(crate) fn find(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: AccountId,
+    customer: CustomerId,
+) -> Result<Option<Holder>, DbError> {
+    let row = account_holders::table.find((tenant, account, customer)).select(Row::as_select());
+    let row: Option<Row> = row.first(conn).optional()?;
+    row.map(Row::holder).transpose()
+}
+
+/// Reads all who hold some accounts, by now or later.
 pub(crate) fn select(
     conn: &mut PgConnection,
     tenant: TenantId,
     ids: &[AccountId],
+    now: Timestamp,
 ) -> Result<Vec<Holder>, DbError> {
+    let is_current = account_holders::end_time.is_null().or(account_holders::end_time.gt(now));
     let rows: Vec<Row> = account_holders::table
         .filter(account_holders::tenant_id.eq(tenant))
         .filter(account_holders::account_id.eq_any(ids))
+        .filter(is_current)
         .order((account_holders::create_time, account_holders::customer_id))
         .select(Row::as_select())
         .load(conn)?;
@@ -94,7 +110,7 @@ pub(crate) fn list(
     conn: &mut PgConnection,
     tenant: TenantId,
     account: AccountId,
-    after: Option<HolderPosition>,
+    after: Option<&HolderPosition>,
     limit: i64,
 ) -> Result<Vec<Holder>, DbError> {
     use account_holders::{create_time, customer_id};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use shared::ids::TenantId;
+use shared::time::Timestamp;
 
 use super::schema::account_labels;
-use crate::domain::AccountId;
+use crate::domain::{Account, AccountId};
 
 #[derive(Debug, Insertable)]
 #[diesel(table_name = account_labels)]
@@ -15,23 +16,41 @@ struct Row<'a> {
     account_id: AccountId,
     key: &'a str,
     value: &'a str,
+    create_time: Timestamp,
 }
 
-/// Inserts the labels of a new account.
+/// Inserts the labels of an account that has none.
 pub(super) fn insert(
     conn: &mut PgConnection,
     tenant: TenantId,
-    id: AccountId,
-    labels: &BTreeMap<String, String>,
+    account: &Account,
 ) -> QueryResult<()> {
-    if labels.is_empty() {
+    if account.terms.labels.is_empty() {
         return Ok(());
     }
-    let rows =
-        labels.iter().map(|(key, value)| Row { tenant_id: tenant, account_id: id, key, value });
+    let rows = account.terms.labels.iter().map(|(key, value)| Row {
+        tenant_id: tenant,
+        account_id: account.id,
+        key,
+        value,
+        create_time: account.create_time,
+    });
     let rows: Vec<Row> = rows.collect();
     diesel::insert_into(account_labels::table).values(rows).execute(conn)?;
     Ok(())
+}
+
+/// Puts the labels of a locked account in the place of those that it had.
+pub(crate) fn replace(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    account: &Account,
+) -> QueryResult<()> {
+    diesel::delete(account_labels::table)
+        .filter(account_labels::tenant_id.eq(tenant))
+        .filter(account_labels::account_id.eq(account.id))
+        .execute(conn)?;
+    insert(conn, tenant, account)
 }
 
 /// Reads the labels of accounts, in one statement.

@@ -1,23 +1,17 @@
 //! `accounts`.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
-use diesel::dsl::{AsSelect, SqlTypeOf};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::Timestamp;
 
-use super::{account_external_ids, account_labels};
 use super::schema::accounts;
+use super::{account_external_ids, account_labels};
 use crate::domain::{
-    Account, AccountClass, AccountFilter, AccountId, AccountPosition, AccountState, CustomerId,
-    HeldBy, NewAccount, Overdraft,
+    Account, AccountClass, AccountId, AccountState, CustomerId, NewAccount, Overdraft,
 };
 
 #[diesel::declare_sql_function]
@@ -27,9 +21,9 @@ extern "SQL" {
     -> diesel::sql_types::BigInt;
 }
 
-#[derive(Debug, Queryable, Insertable, Selectable)]
+#[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]
 #[diesel(table_name = accounts)]
-struct Row {
+pub(super) struct Row {
     tenant_id: TenantId,
     id: AccountId,
     customer_id: Option<CustomerId>,
@@ -125,7 +119,7 @@ pub(crate) fn insert(
     if inserted == 0 {
         return Ok(false);
     }
-    account_labels::insert(conn, tenant, account.id, &account.terms.labels)?;
+    account_labels::insert(conn, tenant, account)?;
     Ok(true)
 }
 
@@ -259,53 +253,8 @@ pub(crate) fn walk(
     complete(conn, tenant, rows)
 }
 
-/// Reads the accounts that a filter lets through, the oldest first, from behind a position.
-pub(crate) fn list(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    filter: &AccountFilter,
-    after: Option<AccountPosition>,
-    limit: i64,
-) -> Result<Vec<Account>, DbError> {
-    let rows = page(tenant, filter, after, limit).load(conn)?;
-    complete(conn, tenant, rows)
-}
-
-/// The statement of `list`: equality on the tenant and on what is filtered, then the order, which
-/// is what the indexes have.
-fn page(
-    tenant: TenantId,
-    filter: &AccountFilter,
-    after: Option<AccountPosition>,
-    limit: i64,
-) -> accounts::BoxedQuery<'static, Pg, SqlTypeOf<AsSelect<Row, Pg>>> {
-    let order = (accounts::create_time, accounts::id);
-    let all = accounts::table.select(Row::as_select()).order(order).limit(limit).into_boxed();
-    let mut query = all.filter(accounts::tenant_id.eq(tenant));
-    match filter.customer {
-        Some(HeldBy::Customer(id)) => query = query.filter(accounts::customer_id.eq(id)),
-        Some(HeldBy::House) => query = query.filter(accounts::customer_id.is_null()),
-        None => {}
-    }
-    if let Some(currency) = filter.currency {
-        query = query.filter(accounts::currency.eq(currency.code().to_owned()));
-    }
-    if let Some(state) = filter.state {
-        query = query.filter(accounts::state.eq(state.number()));
-    }
-    if let Some(product) = &filter.product {
-        query = query.filter(accounts::product.eq(product.clone()));
-    }
-    if let Some(AccountPosition { create_time, id }) = after {
-        // `(create_time, id) > (..)`, in a form whose first half the index takes.
-        let later = accounts::create_time.gt(create_time).or(accounts::id.gt(id));
-        query = query.filter(accounts::create_time.ge(create_time)).filter(later);
-    }
-    query
-}
-
 /// Adds labels and external ids to rows, in one statement each for all of them.
-fn complete(
+pub(super) fn complete(
     conn: &mut PgConnection,
     tenant: TenantId,
     rows: Vec<Row>,

@@ -8,8 +8,10 @@ use shared::db::DbError;
 use shared::ids::TenantId;
 use shared::time::Timestamp;
 
-use super::schema::{accounts, customers, relationships};
-use crate::domain::{Account, AccountId, Customer, CustomerId, RelationshipId};
+use super::schema::{account_holders, accounts, customers, freezes, relationships};
+use crate::domain::{
+    Account, AccountId, Customer, CustomerId, RelationshipId, parse_freeze_name, parse_holder_name,
+};
 
 /// The version of the format.
 const VERSION: u8 = 1;
@@ -88,6 +90,11 @@ pub(crate) fn locate(
         accounts::table.find((tenant, id)).select(accounts::create_time).first(conn)
     } else if let Some(Ok(Some(id))) = child.map(RelationshipId::parse_chosen) {
         relationships::table.find((tenant, id)).select(relationships::create_time).first(conn)
+    } else if let Ok((account, customer)) = parse_holder_name(resource) {
+        let holder = account_holders::table.find((tenant, account, customer));
+        holder.select(account_holders::create_time).first(conn)
+    } else if let Ok((_, id)) = parse_freeze_name(resource) {
+        freezes::table.find((tenant, id)).select(freezes::create_time).first(conn)
     } else {
         return Ok(None);
     };

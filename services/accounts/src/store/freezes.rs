@@ -1,5 +1,10 @@
 //! `freezes`.
 
+#[cfg(test)]
+mod tests;
+
+use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use shared::db::DbError;
 use shared::ids::TenantId;
@@ -7,7 +12,9 @@ use shared::money::Units;
 use shared::time::Timestamp;
 
 use super::schema::freezes;
-use crate::domain::{AccountId, CustomerId, Direction, Freeze, FreezeId, Frozen};
+use crate::domain::{
+    AccountId, CustomerId, Direction, Freeze, FreezeId, FreezePosition, Frozen,
+};
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = freezes)]
@@ -137,7 +144,7 @@ pub(crate) fn active(
 
 #[diesel::dsl::auto_type(no_type_alias)]
 fn of(tenant: TenantId, now: Timestamp) -> _ {
-    let row: diesel::dsl::AsSelect<Row, diesel::pg::Pg> = Row::as_select();
+    let row: AsSelect<Row, Pg> = Row::as_select();
     freezes::table
         .filter(freezes::tenant_id.eq(tenant))
         .filter(freezes::lift_time.is_null())
@@ -145,23 +152,37 @@ fn of(tenant: TenantId, now: Timestamp) -> _ {
         .select(row)
 }
 
-/// Reads freezes of an account or a customer before an id, the latest first.
+/// Reads freezes of an account or a customer behind a position, the latest first.
 pub(crate) fn list(
     conn: &mut PgConnection,
     tenant: TenantId,
     of: Frozen,
-    before: Option<FreezeId>,
+    after: Option<&FreezePosition>,
     limit: i64,
 ) -> Result<Vec<Freeze>, DbError> {
-    let latest = freezes::table.select(Row::as_select()).order(freezes::id.desc()).limit(limit);
+    let rows: Vec<Row> = page(tenant, of, after, limit).load(conn)?;
+    rows.into_iter().map(Row::freeze).collect()
+}
+
+/// The statement of `list`, along the index of accounts or that of customers.
+fn page(
+    tenant: TenantId,
+    of: Frozen,
+    after: Option<&FreezePosition>,
+    limit: i64,
+) -> freezes::BoxedQuery<'static, Pg, SqlTypeOf<AsSelect<Row, Pg>>> {
+    use freezes::{create_time, id};
+    let order = (create_time.desc(), id.desc());
+    let latest = freezes::table.select(Row::as_select()).order(order).limit(limit);
     let mut query = latest.into_boxed().filter(freezes::tenant_id.eq(tenant));
     query = match of {
         Frozen::Account(id) => query.filter(freezes::account_id.eq(id)),
         Frozen::Customer(id) => query.filter(freezes::customer_id.eq(id)),
     };
-    if let Some(before) = before {
-        query = query.filter(freezes::id.lt(before));
+    if let Some(after) = after {
+        // In a form whose first half the index takes.
+        let earlier = create_time.lt(after.create_time).or(id.lt(after.id));
+        query = query.filter(create_time.le(after.create_time)).filter(earlier);
     }
-    let rows: Vec<Row> = query.load(conn)?;
-    rows.into_iter().map(Row::freeze).collect()
+    query
 }

@@ -1,13 +1,20 @@
 //! `ledger_intents`: what the ledger shall know of an account, kept until the ledger has it.
 
+#[cfg(test)]
+mod tests;
+
 use diesel::dsl::AsSelect;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{BigInt, Timestamptz, Uuid};
+use serde::{Deserialize, Serialize};
+use shared::db::{Statement, statement};
 use shared::ids::TenantId;
 use shared::outcome;
 use shared::time::Timestamp;
 
-use super::accounts;
+use super::{EARLIEST, accounts};
 use super::schema::ledger_intents;
 use crate::domain::AccountId;
 
@@ -31,6 +38,45 @@ pub(crate) struct Intent {
     /// How often the reconciler has tried.
     pub(crate) attempts: i32,
 }
+
+/// What the ledger does not have yet, as it is listed.
+#[derive(Debug, Clone, QueryableByName)]
+#[diesel(table_name = ledger_intents)]
+pub(crate) struct Undelivered {
+    /// The account.
+    pub(crate) account_id: AccountId,
+    /// The version of its controls.
+    pub(crate) version: i64,
+    /// How often the reconciler has tried.
+    pub(crate) attempts: i32,
+    /// When the reconciler tries next.
+    pub(crate) due_time: Option<Timestamp>,
+    /// Since when it waits.
+    pub(crate) create_time: Timestamp,
+}
+
+impl Undelivered {
+    /// Where it stands in a list.
+    pub(crate) fn position(&self) -> UndeliveredPosition {
+        let (create_time, account) = (self.create_time, self.account_id);
+        UndeliveredPosition { create_time, account, version: self.version }
+    }
+}
+
+/// A place in the order of lists: the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct UndeliveredPosition {
+    create_time: Timestamp,
+    account: AccountId,
+    version: i64,
+}
+
+/// Before every one.
+const FIRST: UndeliveredPosition = UndeliveredPosition {
+    create_time: EARLIEST,
+    account: AccountId::from_uuid(uuid::Uuid::nil()),
+    version: 0,
+};
 
 /// For whom the ledger is told something.
 #[derive(Debug, Clone, Copy)]
@@ -209,35 +255,34 @@ pub(crate) fn acknowledge(
         .get_results(conn)
 }
 
-#[cfg(test)]
-mod tests {
-    use diesel::connection::SimpleConnection as _;
-    use shared::testing::{TestDatabase, plan};
+/// Reads what the ledger does not have yet behind a position, the oldest first.
+pub(crate) fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    after: Option<&UndeliveredPosition>,
+    limit: i64,
+) -> QueryResult<Vec<Undelivered>> {
+    undelivered(tenant, after.copied().unwrap_or(FIRST), limit).load(conn)
+}
 
-    use super::*;
-    use crate::SERVICE;
-
-    /// One account in four hundred is not registered yet.
-    const FILL: &str = "
-        SET strongroom.tenant = '{tenant}';
-        INSERT INTO accounts
-            SELECT '{tenant}', lpad(to_hex(n), 32, '0')::uuid, NULL, 'x', 'EUR', 2, '', 0, 2, 1,
-                   now(), now()
-            FROM generate_series(1, 4000) n;
-        INSERT INTO ledger_intents
-            SELECT '{tenant}', id, 1, CASE pending WHEN true THEN 1 ELSE 2 END, 'x', id::text, 0,
-                   CASE pending WHEN true THEN now() END, now()
-            FROM (SELECT id, row_number() OVER () % 400 = 0 AS pending FROM accounts) a;
-        ANALYZE ledger_intents;";
-
-    #[test]
-    fn what_is_due_is_found_without_what_is_done() {
-        let database = TestDatabase::new(SERVICE.schema);
-        let tenant = database.tenant();
-        let fill = FILL.replace("{tenant}", &tenant.uuid().to_string());
-        database.owner().batch_execute(&fill).unwrap();
-        let plan = plan(&database, tenant, due(tenant, Timestamp::from_micros(1), 16));
-        assert!(plan.contains("using ledger_intents_due "), "{plan}");
-        assert!(plan.contains("due_time <="), "{plan}");
-    }
+/// The limit is a query, so that the planner does not know it: it would else sort what it takes for
+/// a few rows.
+fn undelivered(
+    tenant: TenantId,
+    after: UndeliveredPosition,
+    limit: i64,
+) -> Statement<impl QueryFragment<Pg> + use<>> {
+    const SELECT: &str = "\
+        SELECT account_id, version, attempts, due_time, create_time FROM ledger_intents \
+        WHERE tenant_id = $1 AND due_time IS NOT NULL \
+            AND (create_time, account_id, version) > ($2, $3, $4) \
+        ORDER BY create_time, account_id, version LIMIT (SELECT $5)";
+    let binds = (
+        tenant.into_sql::<Uuid>(),
+        after.create_time.into_sql::<Timestamptz>(),
+        after.account.into_sql::<Uuid>(),
+        after.version.into_sql::<BigInt>(),
+        limit.into_sql::<BigInt>(),
+    );
+    statement(SELECT, binds)
 }

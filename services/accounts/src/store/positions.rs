@@ -32,7 +32,7 @@ pub(crate) fn of(
     now: Timestamp,
 ) -> Result<Vec<Position>, DbError> {
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
-    let held = account_holders::select(conn, tenant, &ids)?.into_iter();
+    let held = account_holders::select(conn, tenant, &ids, now)?.into_iter();
     let is_principal = |holder: &Holder| holder.role.is_principal() && !holder.span.is_over(now);
     let held: Vec<Holder> = held.filter(is_principal).collect();
     let who: BTreeSet<CustomerId> = held.iter().map(|holder| holder.customer).collect();

@@ -18,6 +18,7 @@ diesel::table! {
         start_time -> Timestamptz,
         end_time -> Nullable<Timestamptz>,
         create_time -> Timestamptz,
+        account_create_time -> Timestamptz,
     }
 }
 
@@ -27,6 +28,7 @@ diesel::table! {
         account_id -> Uuid,
         key -> Text,
         value -> Text,
+        create_time -> Timestamptz,
     }
 }
 

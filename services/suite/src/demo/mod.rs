@@ -1,10 +1,13 @@
 //! `strongroom demo`: stories through the public API.
 
+mod card;
+mod court_order;
 mod money;
 mod month_end;
 mod narrator;
 mod privacy;
 mod story;
+mod teller;
 
 use std::fs::Permissions;
 use std::net::Ipv4Addr;
@@ -44,6 +47,10 @@ enum Story {
     First,
     /// A month is booked, closed, stated and proven; always on a suite of its own
     MonthEnd,
+    /// A card is topped up, pays, is refunded and charged back; always on a suite of its own
+    Card,
+    /// Two authorities freeze an account that others try to empty; always on a suite of its own
+    CourtOrder,
     /// A KYC file is sealed, read, held by a court and erased, with proofs; always on a suite of
     /// its own
     Privacy,
@@ -110,6 +117,8 @@ async fn apart(
                 let [anna, ben] = tokens;
                 privacy::play(&[anna?, ben?], at, &trust, &mut out).await
             }
+            Story::Card => card::play(clients, at, &mut out).await,
+            Story::CourtOrder => court_order::play(clients, &mut out).await,
             Story::First | Story::MonthEnd => month_end::play(clients, at, &trust, &mut out).await,
         }
     };

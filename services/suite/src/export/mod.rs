@@ -27,7 +27,7 @@ pub(crate) use records::{
 };
 pub(crate) use shared::hex::hex;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Elsewhere};
 use crate::client::{Api, Clients};
 use crate::error::Error;
 use crate::options::{Addresses, Options};
@@ -138,8 +138,8 @@ pub(crate) async fn run(
         };
         Ok(export(log, &arguments.out, tell).await?)
     };
-    let (caller, records) = (&arguments.caller, arguments.records);
-    let done = caller.call_at(records, options, options, registry, &progress, work).await;
+    let (caller, elsewhere) = (&arguments.caller, Elsewhere::records(arguments.records));
+    let done = caller.call_at(elsewhere, options, options, registry, &progress, work).await;
     progress.clear();
     done
 }
@@ -156,8 +156,8 @@ pub(crate) async fn prove(
         let proof = proof(log, &arguments.name).await?;
         Ok(write(&arguments.out, |out| line(out, &proof))?)
     };
-    let (caller, records) = (&arguments.caller, arguments.records);
-    let done = caller.call_at(records, options, options, registry, &progress, work).await;
+    let (caller, elsewhere) = (&arguments.caller, Elsewhere::records(arguments.records));
+    let done = caller.call_at(elsewhere, options, options, registry, &progress, work).await;
     progress.clear();
     done
 }

@@ -13,7 +13,7 @@ use wire::subject_service_client::SubjectServiceClient;
 
 use super::format::{ACCESS, AccessLine, ERASURE, ErasureLine};
 use super::{ATTEMPTS, ExportError, PAUSE, asked, hex, line, refused, write};
-use crate::caller::Caller;
+use crate::caller::{Caller, Elsewhere};
 use crate::client::Api;
 use crate::error::Error;
 use crate::options::Options;
@@ -77,7 +77,8 @@ impl To {
             }
             Ok(())
         };
-        let called = self.caller.call_at(self.records, options, options, registry, &progress, work);
+        let elsewhere = Elsewhere::records(self.records);
+        let called = self.caller.call_at(elsewhere, options, options, registry, &progress, work);
         let done = called.await;
         progress.clear();
         done

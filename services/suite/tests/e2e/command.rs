@@ -33,21 +33,52 @@ fn the_demo_brings_up_a_suite_of_its_own_and_leaves_nothing_behind() {
 
 #[test]
 fn a_month_is_booked_closed_stated_and_proven() {
-    let folder = folder();
-    let (output, out, error) = output(strongroom(folder.path()).args(["demo", "month-end"]));
-    assert!(output.status.success(), "{out}\n{error}");
-    for told in [
+    let lines = [
         "FAILED_PRECONDITION PERIOD_CLOSED",
         "late          NEXT_OPEN_PERIOD",
         "closing  747.50 EUR",
         "EUR                       1252.50       1252.50",
         "holds  signature",
         "line 3: the hash of line 2 of the statement",
-    ] {
+    ];
+    told("month-end", &lines);
+}
+
+/// What a story says on a suite of its own, of which nothing is left.
+fn told(story: &str, lines: &[&str]) {
+    let folder = folder();
+    let (output, out, error) = output(strongroom(folder.path()).args(["demo", story]));
+    assert!(output.status.success(), "{out}\n{error}");
+    for told in lines {
         assert!(out.contains(told), "{told} is not in:\n{out}");
     }
     let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap()).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_card_pays_and_is_paid_back() {
+    let lines = [
+        "remaining  120.00 EUR",
+        "entries[2]  CREDIT    1.50 EUR",
+        "FAILED_PRECONDITION LINK_EXCEEDS_ORIGINAL",
+        "FAILED_PRECONDITION INSUFFICIENT_FUNDS",
+        "force       FUNDS: Dispute lost.",
+        "posted     -61.50 EUR",
+    ];
+    told("card", &lines);
+}
+
+#[test]
+fn what_two_authorities_freeze_neither_frees_alone() {
+    let lines = [
+        "passed   40",
+        "refused  8",
+        "FAILED_PRECONDITION ACCOUNT_BLOCKED",
+        "court-of-zurich               300.00 EUR   LIFTED",
+        "financial-intelligence-unit   all          LIFTED",
+    ];
+    told("court-order", &lines);
 }
 
 #[test]

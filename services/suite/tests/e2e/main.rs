@@ -16,6 +16,7 @@ mod load;
 mod markers;
 mod mistrust;
 mod proofs;
+mod reconcile;
 mod redaction;
 mod restore;
 mod stop;

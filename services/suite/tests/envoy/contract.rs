@@ -4,7 +4,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 
 /// One RPC over HTTP.
 pub(crate) struct Route {
-    /// `strongroom.accounts.v1.AccountService.GetAccount`.
+    /// `strongroom.accounts.v1.AccountService.GetAccount`; with its path behind it where that is not
+    /// the method's first.
     pub(crate) method: String,
     verb: String,
     /// The segments of `/v1/accounts/*`.
@@ -19,21 +20,32 @@ impl Route {
         let methods = services.iter().flat_map(prost_reflect::ServiceDescriptor::methods);
         // What the caller streams has none: it is gRPC alone.
         let methods = methods.filter(|method| !method.is_client_streaming());
-        methods.map(|method| Self::of(&pool, &method)).collect()
+        methods.flat_map(|method| Self::of(&pool, &method)).collect()
     }
 
-    fn of(pool: &DescriptorPool, method: &MethodDescriptor) -> Self {
+    fn of(pool: &DescriptorPool, method: &MethodDescriptor) -> Vec<Self> {
         let http = pool.get_extension_by_name("google.api.http").expect("the option is known");
         let options = method.options();
         let rule = options.get_extension(&http);
         let rule: &DynamicMessage = rule.as_message().expect("the option is a message");
+        let first = Self::on(method.full_name().to_owned(), rule);
+        let more = rule.get_field_by_name("additional_bindings").expect("rules have them");
+        let more = more.as_list().expect("they are a list").iter().map(|rule| {
+            let route = Self::on(String::new(), rule.as_message().expect("each is a rule"));
+            let method = format!("{} at {}", method.full_name(), route.pattern.join("/"));
+            Self { method, ..route }
+        });
+        std::iter::once(first).chain(more).collect()
+    }
+
+    fn on(method: String, rule: &DynamicMessage) -> Self {
         let verb = ["get", "put", "post", "delete", "patch"]
             .into_iter()
             .find(|verb| rule.has_field_by_name(verb))
-            .unwrap_or_else(|| panic!("{} has no path", method.full_name()));
+            .unwrap_or_else(|| panic!("{method} has no path"));
         let template = rule.get_field_by_name(verb).expect("the verb is a field");
         Self {
-            method: method.full_name().to_owned(),
+            method,
             verb: verb.to_uppercase(),
             pattern: pattern(template.as_str().expect("a path is a string")),
         }

@@ -25,7 +25,7 @@ pub(crate) async fn know_customers(http: &Http) {
     relate(http, &ada).await;
 }
 
-async fn customer(http: &Http, full_name: &str, wait: bool) -> String {
+pub(crate) async fn customer(http: &Http, full_name: &str, wait: bool) -> String {
     let target = format!("/v1/customers?wait={wait}&request_id={}", id());
     let customer = json!({"kind": "KIND_PERSON", "profile": {"fullName": full_name}});
     name(&http.post(target, customer).ok().await)

@@ -68,6 +68,8 @@ pub(crate) async fn read_the_books(http: &Http, books: &Books) {
     assert!(listed["accounts"].as_array().is_some_and(|all| all.contains(&read)), "{listed}");
     let close = |account: &str| http.post(format!("/v1/ledger/{account}:close"), json!({}));
     assert_eq!(close(&name(&registered)).ok().await["state"], "STATE_CLOSED");
+    let reopened = http.post(format!("/v1/ledger/{}:reopen", name(&registered)), json!({}));
+    assert_eq!(reopened.ok().await["state"], "STATE_OPEN");
     close(&books.held).refused(400, "ACCOUNT_NOT_EMPTY").await;
 }
 

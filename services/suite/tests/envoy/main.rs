@@ -3,6 +3,7 @@
 //!
 //! The paths are written out, so that a change of one in the contracts is a change here as well.
 
+mod accounts;
 mod contract;
 mod customers;
 mod gateway;
@@ -49,6 +50,8 @@ async fn every_rpc_answers_on_its_path() {
     story::seal_documents(&http, &books).await;
     story::ask_each_service(&http, &books).await;
     customers::know_customers(&http).await;
+    accounts::live(&http, &books).await;
+    accounts::stop_and_end(&http).await;
     vault::keep_documents(&http).await;
     vault::govern(&http).await;
     vault::rotate_keys(&http).await;

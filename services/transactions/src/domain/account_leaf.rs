@@ -1,5 +1,5 @@
 //! What the log says of accounts: who they are, what forbids what on them, and that they are
-//! closed. Amounts in controls are in minor units, as they are stored.
+//! closed or open again. Amounts in controls are in minor units, as they are stored.
 
 use serde::Serialize;
 use shared::ids::TenantId;
@@ -12,6 +12,8 @@ pub(crate) const REGISTERED: &str = "ledgerAccount.registered";
 pub(crate) const CONTROLLED: &str = "ledgerAccount.controlled";
 /// The kind of a close.
 pub(crate) const CLOSED: &str = "ledgerAccount.closed";
+/// The kind of a reopening.
+pub(crate) const REOPENED: &str = "ledgerAccount.reopened";
 
 const VERSION: u8 = 1;
 

@@ -133,4 +133,19 @@ impl LedgerAccount {
             Some((controls.source.as_str(), block.reason_code.as_str()))
         })
     }
+
+    /// The same, with the blocks for one reason left aside.
+    pub(crate) fn blocked_but_for(
+        &self,
+        reason_code: &str,
+        act: Act,
+        now: Timestamp,
+    ) -> Option<(&str, &str)> {
+        self.controls.iter().find_map(|controls| {
+            let other = |b: &&Block| b.reason_code != reason_code;
+            let mut others = controls.blocks.iter().filter(other);
+            let block = others.find(|b| b.holds_at(now) && b.forbids(act))?;
+            Some((controls.source.as_str(), block.reason_code.as_str()))
+        })
+    }
 }

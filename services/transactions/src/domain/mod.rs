@@ -9,6 +9,7 @@ mod closing;
 mod commitments;
 mod controls;
 mod day;
+mod disposition;
 mod hold;
 mod holding;
 mod leaf;
@@ -26,7 +27,7 @@ mod transaction;
 use shared::ids::{Id, Resource};
 
 pub(crate) use account::{AccountClass, Direction, LedgerAccount, NewAccount, Overdraft};
-pub(crate) use account_leaf::{CLOSED, CONTROLLED, REGISTERED, account_leaf};
+pub(crate) use account_leaf::{CLOSED, CONTROLLED, REGISTERED, REOPENED, account_leaf};
 pub(crate) use act::{
     Capture, Extend, Increase, Made, NewHold, Order, Part, Release, Reversal, What,
 };
@@ -37,6 +38,7 @@ pub(crate) use controls::{
     Act, BLOCKS_MAX, Block, Controls, Effect, LIMITS_MAX, SOURCES_MAX, merge,
 };
 pub(crate) use day::DayTotal;
+pub(crate) use disposition::{check_disposition, dispose};
 pub(crate) use hold::{Hold, HoldEvent, HoldEventType, HoldState};
 pub(crate) use leaf::{
     HELD, HOLD_REDACTED, POSTED, Redaction, TRANSACTION_REDACTED, held_leaf, posted_leaf,

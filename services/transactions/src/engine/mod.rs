@@ -136,6 +136,13 @@ pub(crate) async fn submit(
     Ok(lane.submit(job, deadline, priority).await??)
 }
 
+/// Does a job inside a transaction that has more to do. Whoever calls this nudges the sequencer
+/// once that is committed, as the lanes do.
+pub(crate) fn post_within(conn: &mut PgConnection, job: Job, now: Timestamp) -> Answer {
+    let answers = batch::post(conn, &[job], now, false)?;
+    answers.into_iter().next().unwrap_or_else(|| Err(Problem::internal().into()))
+}
+
 /// Decides a job in a snapshot, and leaves no trace.
 pub(crate) fn preview(
     conn: &mut PgConnection,

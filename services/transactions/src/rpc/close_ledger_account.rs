@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 
 use diesel::PgConnection;
 use serde::Serialize;
-use shared::field::{self, At as _, Decoded};
+use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::replayed;
 use shared::lane::Priority;
-use shared::money::Units;
 use shared::outcome::{Once, once};
 use shared::problem::{Problem, Reason};
-use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::{Request, Response, Status};
 
+use super::closing::Closing;
+use super::introduce::introduce;
+use super::orders::{hide_balances, sees_balances};
 use super::{Rpc, encode};
-use crate::domain::{AccountId, CLOSED, LedgerAccount};
+use crate::domain::AccountId;
 use crate::engine::{Ask, Job, submit};
-use crate::error::Error;
-use crate::store::ledger_accounts;
 
 const OPERATION: &str = "close-ledger-account";
 
@@ -29,12 +28,15 @@ pub(super) async fn call(
 ) -> Result<Response<wire::LedgerAccount>, Status> {
     let call = Call::of(&request)?;
     let close = decode(request.into_inner())?;
-    Ok(handle(rpc, &call, close).await?)
+    Ok(handle(rpc, &call, close).await.map_err(|problem| tell(&call, problem))?)
 }
 
 #[derive(Serialize)]
 struct Close {
     id: AccountId,
+    // Left out of the hash where it is absent: stored hashes stay good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disposition: Option<AccountId>,
     #[serde(skip)]
     request_id: Option<String>,
     #[serde(skip)]
@@ -42,11 +44,23 @@ struct Close {
 }
 
 fn decode(request: wire::CloseLedgerAccountRequest) -> Decoded<Close> {
+    let id = AccountId::parse_name(&request.name).at("name")?;
     Ok(Close {
-        id: AccountId::parse_name(&request.name).at("name")?,
+        id,
+        disposition: disposition(id, &request.disposition_account).at("disposition_account")?,
         request_id: field::request_id(request.request_id).at("request_id")?,
         validate_only: request.validate_only,
     })
+}
+
+fn disposition(id: AccountId, name: &str) -> Decoded<Option<AccountId>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    match AccountId::parse_name(name)? {
+        other if other == id => Err(invalid("must be another account")),
+        other => Ok(Some(other)),
+    }
 }
 
 async fn handle(
@@ -54,35 +68,33 @@ async fn handle(
     call: &Call,
     close: Close,
 ) -> Result<Response<wire::LedgerAccount>, Problem> {
-    let (tenant, now, id) = (call.tenant_id()?, rpc.clock.now(), close.id);
+    let (id, clock) = (close.id, rpc.clock.clone());
+    // What accounts has just opened may not have reached the ledger yet.
+    if let Some(disposition) = close.disposition {
+        introduce(rpc, call, BTreeSet::from([disposition])).await?;
+    }
+    let closing = Closing::new(rpc, call, id, close.disposition, &close)?;
     if close.validate_only {
-        let account = rpc.account(call, id).await?;
-        let account = if account.close_time.is_some() { account } else { closed(account, now)? };
-        return Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)));
+        let preview = move |conn: &mut PgConnection| closing.preview(conn, clock.now());
+        let account = rpc.db.read("validate_closing", call.scope(), preview).await?;
+        let account = encode::ledger_account(&account, rpc.clock.now(), rpc.timeline);
+        return Ok(Response::new(account));
     }
     settle_expired(rpc, call, id).await?;
     let request = |id| call.request(OPERATION, id, &close, &rpc.clock);
     let request = close.request_id.clone().map(request).transpose()?;
-    // The lock orders this against every posting: one that comes later finds the account closed.
-    let write = move |conn: &mut PgConnection| {
-        let locked = ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]), &[])?;
-        let account = locked.accounts.into_values().next().ok_or_else(|| id.not_found())?;
-        if account.close_time.is_some() {
-            return Ok(account);
-        }
-        let account = closed(account, now)?;
-        ledger_accounts::close(conn, tenant, &account)?;
-        ledger_accounts::record(conn, tenant, CLOSED, &account, None)?;
-        Ok::<_, Error>(account)
-    };
+    let tenant = call.tenant_id()?;
+    let write = move |conn: &mut PgConnection| closing.close(conn, clock.now());
     let done = once(&rpc.db, "close_ledger_account", call.scope(), request, id.name(), write);
     match done.await? {
         Once::Done(account) => {
-            Ok(Response::new(encode::ledger_account(&account, now, rpc.timeline)))
+            rpc.nudge.tenant(tenant);
+            let account = encode::ledger_account(&account, rpc.clock.now(), rpc.timeline);
+            Ok(Response::new(account))
         }
         Once::Replayed(_) => {
             let account = rpc.account(call, id).await?;
-            Ok(replayed(encode::ledger_account(&account, now, rpc.timeline)))
+            Ok(replayed(encode::ledger_account(&account, rpc.clock.now(), rpc.timeline)))
         }
     }
 }
@@ -96,18 +108,10 @@ async fn settle_expired(rpc: &Rpc, call: &Call, id: AccountId) -> Result<(), Pro
     Ok(())
 }
 
-/// The account as closed, if it is empty.
-fn closed(mut account: LedgerAccount, now: Timestamp) -> Result<LedgerAccount, Error> {
-    if account.posted() == Units::ZERO && account.held == Units::ZERO {
-        account.touch(now.max(account.record_time.next()));
-        account.close_time = Some(account.record_time);
-        return Ok(account);
+/// A refusal without figures of the disposition account that the caller may not see.
+fn tell(call: &Call, mut problem: Problem) -> Problem {
+    if problem.reason == Reason::InsufficientFunds && !sees_balances(call) {
+        hide_balances(&mut problem);
     }
-    let message = format!("{} is not empty.", account.id);
-    let problem = Problem::new(Reason::AccountNotEmpty, message)
-        .figure("account", account.id)
-        .figure("currency", account.currency)
-        .figure("posted", account.posted().major(account.currency))
-        .figure("held", account.held.major(account.currency));
-    Err(problem.into())
+    problem
 }

@@ -4,6 +4,7 @@ mod batch_get_balances;
 mod capture_hold;
 mod close_ledger_account;
 mod close_period;
+mod closing;
 mod create_hold;
 mod create_statement;
 mod create_transaction;
@@ -42,6 +43,7 @@ mod register_currency;
 mod register_ledger_account;
 mod release_hold;
 mod render_statement;
+mod reopen_ledger_account;
 mod reopen_period;
 mod replay;
 mod resolve_mismatch;
@@ -58,6 +60,7 @@ use shared::db::Db;
 use shared::grpc::Call;
 use shared::lane::Lanes;
 use shared::problem::Problem;
+use shared::sequence::Nudge;
 use strongroom_proto::transactions::v1 as wire;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +91,8 @@ pub(crate) struct Rpc {
     /// The history that the database is in.
     pub(crate) timeline: Uuid,
     pub(crate) lanes: Lanes<Engine>,
+    /// Who is told of what was posted outside the lanes.
+    pub(crate) nudge: Nudge,
     /// The currencies that requests may name.
     pub(crate) currencies: Currencies,
     /// Who is asked about unknown accounts; nobody where the ledger is used alone.
@@ -239,6 +244,13 @@ impl LedgerService for Rpc {
         request: Request<wire::CloseLedgerAccountRequest>,
     ) -> Result<Response<wire::LedgerAccount>, Status> {
         close_ledger_account::call(self, request).await
+    }
+
+    async fn reopen_ledger_account(
+        &self,
+        request: Request<wire::ReopenLedgerAccountRequest>,
+    ) -> Result<Response<wire::LedgerAccount>, Status> {
+        reopen_ledger_account::call(self, request).await
     }
 }
 

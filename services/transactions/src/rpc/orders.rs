@@ -193,7 +193,7 @@ fn tell(call: &Call, asked: &Asked, mut problem: Problem) -> Problem {
 }
 
 /// Takes out of a refusal what would tell a balance.
-fn hide_balances(problem: &mut Problem) {
+pub(super) fn hide_balances(problem: &mut Problem) {
     let names_limit = problem.reason == Reason::LimitExceeded;
     problem.figures.retain(|name, _| match name.as_str() {
         "limit" if names_limit => true,

@@ -308,8 +308,8 @@ pub(crate) fn update_controls(
     Ok(())
 }
 
-/// Writes the close of a locked account back.
-pub(crate) fn close(
+/// Writes back that a locked account is closed, or open again.
+pub(crate) fn update_close_time(
     conn: &mut PgConnection,
     tenant: TenantId,
     account: &LedgerAccount,

@@ -7,6 +7,7 @@ pub(crate) mod calendars;
 pub(crate) mod currencies;
 pub(crate) mod day_totals;
 pub(crate) mod entries;
+pub(crate) mod erasures;
 pub(crate) mod external_ids;
 pub(crate) mod hold_events;
 pub(crate) mod hold_lists;

@@ -59,6 +59,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    erasure_cursors (tenant_id) {
+        tenant_id -> Uuid,
+        cursor -> Text,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    erasures (tenant_id, customer_id) {
+        tenant_id -> Uuid,
+        customer_id -> Uuid,
+        account_id -> Uuid,
+        step -> SmallInt,
+        entry_seq -> BigInt,
+        hold_time -> Timestamptz,
+        hold_id -> Uuid,
+    }
+}
+
+diesel::table! {
     evidence (tenant_id, transaction_id, evidence_index) {
         tenant_id -> Uuid,
         transaction_id -> Uuid,

@@ -12,15 +12,15 @@ use wire::ledger_account::State;
 use crate::requests::{assert_figures, capture, field, force, hold, release, reversal, why};
 use crate::setup::{Client, Ledger, block, request_id, transfer, unbounded};
 
-fn close(account: &str) -> wire::CloseLedgerAccountRequest {
+pub(crate) fn close(account: &str) -> wire::CloseLedgerAccountRequest {
     wire::CloseLedgerAccountRequest {
         name: account.to_owned(),
         request_id: request_id(),
-        validate_only: false,
+        ..Default::default()
     }
 }
 
-async fn closed(
+pub(crate) async fn closed(
     client: &mut Client,
     request: &wire::CloseLedgerAccountRequest,
 ) -> Result<wire::LedgerAccount, Status> {
@@ -28,7 +28,7 @@ async fn closed(
     answer.map(tonic::Response::into_inner)
 }
 
-async fn read(client: &mut Client, name: &str) -> wire::LedgerAccount {
+pub(crate) async fn read(client: &mut Client, name: &str) -> wire::LedgerAccount {
     let request = wire::GetLedgerAccountRequest { name: name.to_owned() };
     client.ledger.get_ledger_account(request).await.unwrap().into_inner()
 }

@@ -146,7 +146,7 @@ async fn transactions_reversals_and_closings_happen_once() {
     let close = |name: &str| wire::CloseLedgerAccountRequest {
         name: name.to_owned(),
         request_id: request.request_id.clone(),
-        validate_only: false,
+        ..Default::default()
     };
     let mut api = client.ledger.clone();
     check_repeats([

@@ -88,6 +88,16 @@ impl Ledger {
         run(&arguments, clock).await
     }
 
+    /// Another replica, which is told more, and can say who it is.
+    pub(crate) async fn replica_with(&self, more: &[&str]) -> Running {
+        let key = self.issuer.workload_key("transactions").to_string_lossy().into_owned();
+        let mut arguments = self.database.arguments();
+        arguments.extend(self.issuer.arguments());
+        arguments.extend(["--workload-key", &key]);
+        arguments.extend(more);
+        run(&arguments, &self.clock).await
+    }
+
     /// A caller with every right in the ledger's own tenant.
     pub(crate) fn client(&self) -> Client {
         self.client_of(self.tenant, &["*"])

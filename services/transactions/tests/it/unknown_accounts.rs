@@ -20,9 +20,54 @@ struct Accounts {
     asked: Arc<AtomicUsize>,
 }
 
-#[tonic::async_trait]
-impl accounts::account_service_server::AccountService for Accounts {
-    async fn get_account(
+/// The service, of which the ledger asks for one method, and for none of the others.
+macro_rules! service {
+    (never { $($other:ident: $asked:ident => $answered:ident,)+ }) => {
+        #[tonic::async_trait]
+        impl accounts::account_service_server::AccountService for Accounts {
+            async fn get_account(
+                &self,
+                request: Request<accounts::GetAccountRequest>,
+            ) -> Result<Response<accounts::Account>, Status> {
+                self.get(request)
+            }
+
+            $(async fn $other(
+                &self,
+                _: Request<accounts::$asked>,
+            ) -> Result<Response<accounts::$answered>, Status> {
+                unreachable!("the ledger does not ask for that")
+            })+
+        }
+    };
+}
+
+service! {
+    never {
+        create_account: CreateAccountRequest => Account,
+        list_accounts: ListAccountsRequest => ListAccountsResponse,
+        batch_get_accounts: BatchGetAccountsRequest => BatchGetAccountsResponse,
+        update_account: UpdateAccountRequest => Account,
+        add_holder: AddHolderRequest => Holder,
+        update_holder: UpdateHolderRequest => Holder,
+        remove_holder: RemoveHolderRequest => Holder,
+        list_holders: ListHoldersRequest => ListHoldersResponse,
+        freeze_account: FreezeAccountRequest => Freeze,
+        unfreeze_account: UnfreezeAccountRequest => Freeze,
+        get_freeze: GetFreezeRequest => Freeze,
+        list_freezes: ListFreezesRequest => ListFreezesResponse,
+        set_limits: SetLimitsRequest => Account,
+        mark_dormant: MarkDormantRequest => Account,
+        reactivate_account: ReactivateAccountRequest => Account,
+        close_account: CloseAccountRequest => Account,
+        reopen_account: ReopenAccountRequest => Account,
+        list_undelivered_controls:
+            ListUndeliveredControlsRequest => ListUndeliveredControlsResponse,
+    }
+}
+
+impl Accounts {
+    fn get(
         &self,
         request: Request<accounts::GetAccountRequest>,
     ) -> Result<Response<accounts::Account>, Status> {
@@ -40,20 +85,6 @@ impl accounts::account_service_server::AccountService for Accounts {
             state: accounts::account::State::Pending.into(),
             ..Default::default()
         }))
-    }
-
-    async fn create_account(
-        &self,
-        _: Request<accounts::CreateAccountRequest>,
-    ) -> Result<Response<accounts::Account>, Status> {
-        unreachable!("the ledger creates no account")
-    }
-
-    async fn list_accounts(
-        &self,
-        _: Request<accounts::ListAccountsRequest>,
-    ) -> Result<Response<accounts::ListAccountsResponse>, Status> {
-        unreachable!("the ledger lists no accounts")
     }
 }
 

@@ -119,6 +119,7 @@ impl Generator {
             name,
             request_id: self.request_id(),
             validate_only: self.rng.percent(20),
+            ..Default::default()
         })
     }
 }

@@ -1,0 +1,3 @@
+DROP INDEX holds_by_destination;
+DROP TABLE erasures;
+DROP TABLE erasure_cursors;
