@@ -135,7 +135,7 @@ impl<T> Created<T> {
     }
 
     /// What was made.
-    pub fn as_ref(&self) -> &T {
+    pub fn resource(&self) -> &T {
         match self {
             Self::Now(resource) | Self::Before(resource) => resource,
         }

@@ -141,7 +141,7 @@ async fn handle(
         return Ok(Created::Now(Position { account, freezes, principals }));
     }
     let created = rpc.control(call, "create_account", request, id.name(), act).await?;
-    let position = rpc.position(call, AccountId::parse_name(created.as_ref())?).await?;
+    let position = rpc.position(call, AccountId::parse_name(created.resource())?).await?;
     Ok(created.with(position))
 }
 

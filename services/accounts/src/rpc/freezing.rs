@@ -140,7 +140,7 @@ pub(super) async fn order(
         return Ok(Created::Now((freeze, amount.map(|money| money.currency))));
     }
     let ordered = rpc.control(call, "order_freeze", request, freeze.name(), act).await?;
-    let shown = find(rpc, call, ordered.as_ref()).await?;
+    let shown = find(rpc, call, ordered.resource()).await?;
     Ok(ordered.with(shown))
 }
 

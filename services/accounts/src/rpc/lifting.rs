@@ -46,7 +46,7 @@ pub(super) async fn lift(
     let request = call.request(operation, request_id, &lift, &rpc.clock)?;
     let act = move |conn: &mut PgConnection, begin: &Begin<'_>| write(conn, begin, &lift);
     let lifted = rpc.control(call, "lift_freeze", request, name, act).await?;
-    let shown = find(rpc, call, lifted.as_ref()).await?;
+    let shown = find(rpc, call, lifted.resource()).await?;
     Ok(lifted.with(shown))
 }
 

@@ -171,8 +171,7 @@ fn page(
     after: Option<&FreezePosition>,
     limit: i64,
 ) -> freezes::BoxedQuery<'static, Pg, SqlTypeOf<AsSelect<Row, Pg>>> {
-    use freezes::{create_time, id};
-    let order = (create_time.desc(), id.desc());
+    let order = (freezes::create_time.desc(), freezes::id.desc());
     let latest = freezes::table.select(Row::as_select()).order(order).limit(limit);
     let mut query = latest.into_boxed().filter(freezes::tenant_id.eq(tenant));
     query = match of {
@@ -181,8 +180,9 @@ fn page(
     };
     if let Some(after) = after {
         // In a form whose first half the index takes.
-        let earlier = create_time.lt(after.create_time).or(id.lt(after.id));
-        query = query.filter(create_time.le(after.create_time)).filter(earlier);
+        let time = after.create_time;
+        let earlier = freezes::create_time.lt(time).or(freezes::id.lt(after.id));
+        query = query.filter(freezes::create_time.le(time)).filter(earlier);
     }
     query
 }

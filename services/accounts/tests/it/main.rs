@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod account_changes;
+mod account_lists;
 mod accounts;
 mod bad_input;
 mod customer_changes;
 mod customers;
 mod erasures;
 mod fakes;
+mod holders;
 mod isolation;
 mod lists;
 mod reconcile;
@@ -16,6 +19,7 @@ mod relationships;
 mod resume;
 mod setup;
 mod stops;
+mod undelivered;
 mod verification;
 
 use shared::testing::{TestDatabase, print_schema};

@@ -32,6 +32,8 @@ pub(super) const LOAD: &str = "load-ledger";
 pub(super) const SERVE_RECORDS: &str = "serve-records";
 pub(super) const SERVE_UNSEALED: &str = "serve-unsealed";
 pub(super) const LOAD_RECORDS: &str = "load-records";
+pub(super) const SERVE_ACCOUNTS: &str = "serve-accounts";
+pub(super) const LOAD_ACCOUNTS: &str = "load-accounts";
 
 /// A child of this process.
 pub(super) struct Process {
@@ -177,6 +179,14 @@ pub(super) async fn serve(config: transactions::Config) -> Result<(), BenchError
 pub(super) async fn serve_records(config: ::records::Config) -> Result<(), BenchError> {
     serve_with(async |listener, shutdown| {
         ::records::serve(listener, config, Clock::system(), shutdown).await
+    })
+    .await
+}
+
+/// `main` of accounts alone.
+pub(super) async fn serve_accounts(config: ::accounts::Config) -> Result<(), BenchError> {
+    serve_with(async |listener, shutdown| {
+        ::accounts::serve(listener, config, Clock::system(), shutdown).await
     })
     .await
 }

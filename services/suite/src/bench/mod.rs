@@ -5,10 +5,12 @@
 //! are processes of their own, so that each is seen with what it uses. At the end the books are
 //! recomputed: a figure counts only if every acknowledged transfer is in them, and no other.
 
+mod accounts;
 mod books;
 mod case;
 mod checks;
 mod child;
+mod closed;
 mod error;
 mod figures;
 mod fill;
@@ -36,7 +38,9 @@ use shared::task::blocking;
 
 use self::books::{Books, Needs};
 use self::case::Work;
-use self::child::{LOAD, LOAD_RECORDS, SERVE, SERVE_RECORDS, SERVE_UNSEALED};
+use self::child::{
+    LOAD, LOAD_ACCOUNTS, LOAD_RECORDS, SERVE, SERVE_ACCOUNTS, SERVE_RECORDS, SERVE_UNSEALED,
+};
 use self::measured::Measured;
 use self::meter::Meter;
 use self::pgbench::Pgbench;
@@ -68,6 +72,12 @@ enum Command {
     /// Brings up a Postgres of its own, which leaves nothing behind. The variables of the records
     /// service hold for the one that is measured.
     Records(records::Arguments),
+    /// Measure accounts: customers and accounts that are created, read, listed and frozen, and the
+    /// comparison of all of them with the ledger
+    ///
+    /// Brings up a Postgres of its own, which leaves nothing behind. The variables of the services
+    /// hold for those that are measured.
+    Accounts(accounts::Arguments),
     /// The ledger alone, in a process of its own
     #[command(name = SERVE, hide = true)]
     Serve(Box<transactions::Config>),
@@ -83,6 +93,12 @@ enum Command {
     /// The callers of records
     #[command(name = LOAD_RECORDS, hide = true)]
     LoadRecords,
+    /// Accounts alone, in a process of its own
+    #[command(name = SERVE_ACCOUNTS, hide = true)]
+    ServeAccounts(Box<::accounts::Config>),
+    /// The callers of accounts
+    #[command(name = LOAD_ACCOUNTS, hide = true)]
+    LoadAccounts,
 }
 
 /// Measures, or is one of the processes of a measurement.
@@ -95,6 +111,9 @@ pub(crate) async fn run(options: &Options, arguments: Arguments) -> Result<(), E
         Command::ServeRecords(config) => Ok(child::serve_records(*config).await?),
         Command::ServeUnsealed => Ok(records::serve_unsealed().await?),
         Command::LoadRecords => Ok(blocking(records::load_main).await??),
+        Command::Accounts(arguments) => accounts::run(options, arguments).await,
+        Command::ServeAccounts(config) => Ok(child::serve_accounts(*config).await?),
+        Command::LoadAccounts => Ok(blocking(accounts::load_main).await??),
     }
 }
 

@@ -132,14 +132,43 @@ impl Place {
 
     /// The variables with which records is served here: the keys, and a folder for large bodies.
     pub(super) fn records_variables(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        let mut variables = self.variables();
+        variables.extend(self.vault()?);
+        Ok(variables)
+    }
+
+    /// Those of them that records alone needs.
+    pub(super) fn vault(&self) -> Result<[(&'static str, String); 2], Error> {
         let objects = self.folder.path().join("objects");
         fs::create_dir_all(&objects).map_err(Error::file(&objects))?;
-        let mut variables = self.variables();
-        variables.extend([
+        Ok([
             ("STRONGROOM_KEK_FILE", self.keys.kek().to_string_lossy().into_owned()),
             ("STRONGROOM_OBJECT_STORE", format!("file://{}", objects.display())),
-        ]);
+        ])
+    }
+
+    /// Makes the schema of another service, and gives the variables with which it is served and
+    /// believes the others. Blocks.
+    pub(super) fn beside(&self, schema: Schema) -> Result<Vec<(&'static str, String)>, Error> {
+        let urls = service_urls(self.cluster.url(), &self.password, schema.name)?;
+        migrate(&urls.owner, schema.name, schema)
+            .map_err(|source| Error::Migrate { schema: schema.name, source })?;
+        let mut variables = self.believing(schema.name);
+        variables.retain(|(name, _)| *name != "STRONGROOM_DATABASE_URL");
+        variables.push(("STRONGROOM_DATABASE_URL", urls.runtime));
         Ok(variables)
+    }
+
+    /// The variables with which a service believes the others, and is believed by them.
+    pub(super) fn believing(&self, service: &str) -> Vec<(&'static str, String)> {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let mut variables = self.variables();
+        variables.push(("STRONGROOM_WORKLOAD_JWKS", text(self.keys.workloads_jwks())));
+        let key = self.keys.workload(service);
+        if key.exists() {
+            variables.push(("STRONGROOM_WORKLOAD_KEY", text(key)));
+        }
+        variables
     }
 
     /// The settings of Postgres, as it says them itself. Blocks.

@@ -61,7 +61,8 @@ impl Admin {
         Ok(Self(PgConnection::establish(url)?))
     }
 
-    fn text(&mut self, expression: &str) -> Result<String, BenchError> {
+    /// What an expression is, as a text.
+    pub(super) fn text(&mut self, expression: &str) -> Result<String, BenchError> {
         let value: TextValue =
             sql_query(format!("SELECT ({expression})::text AS value")).get_result(&mut self.0)?;
         Ok(value.value)

@@ -20,6 +20,7 @@ mod reconcile;
 mod redaction;
 mod restore;
 mod stop;
+mod stops;
 mod story;
 mod tenants;
 mod trace;

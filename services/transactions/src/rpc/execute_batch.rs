@@ -88,16 +88,19 @@ async fn independent(
     }
     let group_id = draft::group_id(request.group_id).at("group_id")?;
     let validate_only = request.validate_only;
-    let items = request.items.into_iter().map(|item| {
-        let group_id = &group_id;
-        async move {
-            let read = |known: &Currencies| decode(item.clone(), priority, known);
-            let mut asked = rpc.currencies.decode(call, read).await?;
+    // All are read before the first is done: one that waits for a currency to be looked up must not
+    // be overtaken by the next, which may be about what it makes.
+    let mut items = Vec::with_capacity(request.items.len());
+    for item in request.items {
+        let read = |known: &Currencies| decode(item.clone(), priority, known);
+        let mut asked = rpc.currencies.decode(call, read).await;
+        if let Ok(asked) = &mut asked {
             asked.validate_only |= validate_only;
             group(&mut asked.orders, group_id.as_ref());
-            submit(rpc, call, asked).await
         }
-    });
+        items.push(asked);
+    }
+    let items = items.into_iter().map(async |asked| submit(rpc, call, asked?).await);
     let results = join_all(items).await.into_iter().flat_map(|done| match done {
         Ok(done) => {
             let replayed = done.replayed;

@@ -11,13 +11,13 @@ mod unsealed;
 
 use std::time::Duration;
 
-use serde::Serialize;
 use shared::boot::on_signal;
 use shared::config::{at_least_one, seconds};
 use shared::task::blocking;
 use uuid::Uuid;
 
 use super::books::create_tenant;
+use super::closed::{Loaded, Rounds};
 use super::child::{LOAD_RECORDS, SERVE_RECORDS, SERVE_UNSEALED, Service};
 use super::error::BenchError;
 use super::machine::Machine;
@@ -33,7 +33,7 @@ pub(super) use load::main as load_main;
 pub(super) use unsealed::serve as serve_unsealed;
 
 use floor::Floor;
-use load::{Kind, Load, Loaded};
+use load::{Kind, Load};
 use report::{Line, Report};
 
 /// What is measured, and for how long.
@@ -86,19 +86,6 @@ pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<(), E
     let mut out = anstream::stdout().lock();
     let printed = if arguments.json { report.json(&mut out) } else { report.print(&mut out) };
     printed.map_err(Error::file("standard output".as_ref()))
-}
-
-/// One thing, measured round by round: calls or MiB a second.
-#[derive(Debug, Default, Clone, Serialize)]
-struct Rounds(Vec<f64>);
-
-impl Rounds {
-    /// The median.
-    fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-    }
 }
 
 async fn measure(

@@ -1,18 +1,16 @@
 //! What `bench records` has found: for people, and as one JSON object.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, Write};
 
 use anstyle::Style;
 use serde::Serialize;
 
-use super::Rounds;
 use super::cipher::Cipher;
-use super::load::Loaded;
 use super::log::Verified;
 use super::streams::Streams;
 use crate::bench::case::grouped;
+use crate::bench::closed::Loaded;
 use crate::bench::machine::Machine;
 use crate::bench::report::whole;
 
@@ -24,30 +22,16 @@ const MEBI: u64 = 1 << 20;
 /// Calls against their floor.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Line {
-    per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
+    #[serde(flatten)]
+    loaded: Loaded,
     ratio_floor: f64,
 }
 
 impl Line {
     /// The medians of several rounds.
     pub(super) fn new(rounds: &[Loaded], floor: f64) -> Self {
-        let median =
-            |value: fn(&Loaded) -> f64| Rounds(rounds.iter().map(value).collect()).median();
-        let per_second = median(|loaded| loaded.per_second);
-        Self {
-            per_second,
-            p50_ms: median(|loaded| loaded.p50_ms),
-            p99_ms: median(|loaded| loaded.p99_ms),
-            ratio_floor: per_second / floor,
-        }
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s, {:.1} / {:.1} ms", whole(self.per_second), self.p50_ms, self.p99_ms)
+        let loaded = Loaded::medians(rounds);
+        Self { loaded, ratio_floor: loaded.per_second / floor }
     }
 }
 
@@ -107,14 +91,14 @@ impl Report {
             row(&format!("INSERT, SELECT of {size} bytes by pgbench"), floors, REPORTED, ""),
             row(
                 &format!("CreateRecord of {size} bytes, {callers} callers, p50 / p99"),
-                self.create.to_string(),
+                self.create.loaded.to_string(),
                 REPORTED,
                 "",
             ),
             row("the same, x INSERT", times(self.create.ratio_floor), "0.2", "0.4"),
             row(
                 &format!("audited GetRecord in full, {callers} callers, p50 / p99"),
-                self.read.to_string(),
+                self.read.loaded.to_string(),
                 REPORTED,
                 "",
             ),

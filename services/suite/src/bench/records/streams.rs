@@ -15,7 +15,8 @@ use wire::record_service_client::RecordServiceClient;
 use wire::subject_service_client::SubjectServiceClient;
 use wire::upload_record_request::Frame;
 
-use super::{Arguments, Rounds, SERVE_RECORDS, SERVE_UNSEALED, Service, unique};
+use super::{Arguments, SERVE_RECORDS, SERVE_UNSEALED, Service, unique};
+use crate::bench::closed::Rounds;
 use crate::bench::error::BenchError;
 use crate::bench::place::Place;
 use crate::bench::process;

@@ -134,6 +134,16 @@ impl Desk {
         controls.into_iter().find(|controls| controls.source == "accounts").unwrap()
     }
 
+    /// The latest entries of an account.
+    pub(super) async fn entries(&self, account: &str) -> Vec<wire::AccountEntry> {
+        let request = wire::ListEntriesRequest {
+            account: account.to_owned(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        self.clients.balances.clone().list_entries(request).await.unwrap().into_inner().entries
+    }
+
     /// The accounts of which the ledger has not heard everything.
     pub(super) async fn undelivered(&self) -> Vec<String> {
         let request = accounts::ListUndeliveredControlsRequest::default();

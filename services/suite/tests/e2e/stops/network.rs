@@ -165,7 +165,8 @@ async fn walk(loss: Loss) {
     let desk = Desk::of(&trio.newcomer(), trio.at).await;
     let customer = desk.customer().await;
     desk.submit(&customer).await;
-    let pot = desk.account(&customer, "1.00").await;
+    // Of somebody else, so that each act is about one account.
+    let pot = desk.account(&desk.customer().await, "1.00").await;
     let (opening, account) = open(&customer);
     let line = Line { trio, desk };
     let desk = &line.desk;
