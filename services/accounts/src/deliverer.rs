@@ -47,8 +47,9 @@ const OVERTAKEN_MAX: usize = 8;
 /// What became of an account in the ledger.
 #[derive(Debug)]
 enum Told {
-    /// The ledger has something newer, of which whoever brought it tells.
-    Overtaken,
+    /// The ledger has something newer, of this version. Whoever brought it tells of it; if nobody
+    /// here did, it is what a restored database has forgotten.
+    Overtaken(i64),
     /// The ledger has it as it is here.
     Done,
     /// The ledger has refused to close it.
@@ -137,12 +138,14 @@ impl Deliverer {
         let (mut results, mut done) = (Vec::new(), Vec::new());
         for (id, version, told) in told {
             match told {
-                Ok(Told::Overtaken) => results.push((id, Ok(Delivered::No))),
                 Ok(told) => done.push((id, version, told)),
                 Err(problem) => results.push((id, Err(problem.into()))),
             }
         }
-        results.extend(done.iter().map(|(id, ..)| (*id, Ok(Delivered::Yes))));
+        results.extend(done.iter().map(|(id, _, told)| match told {
+            Told::Overtaken(_) => (*id, Ok(Delivered::No)),
+            Told::Done | Told::Refused(_) => (*id, Ok(Delivered::Yes)),
+        }));
         if !done.is_empty() {
             self.settle(call, tenant, done).await?;
         }
@@ -160,7 +163,7 @@ impl Deliverer {
         let account = &position.account;
         let found = self.control(call, account, controls).await?;
         if !self.ledger.has(&found, controls) {
-            return Ok(Told::Overtaken);
+            return Ok(Told::Overtaken(self.ledger.version(&found)));
         }
         match account.state {
             AccountState::Pending | AccountState::Open | AccountState::Dormant => {
@@ -229,6 +232,12 @@ impl Deliverer {
             let mut asked = BTreeSet::new();
             for (id, version, told) in &done {
                 let Some(account) = locked.get_mut(id) else { continue };
+                if let Told::Overtaken(seen) = told {
+                    if account.controls_version == *version && seen > version {
+                        ledger_intents::repair(conn, tenant, *id, *seen, now)?;
+                    }
+                    continue;
+                }
                 let causes = ledger_intents::acknowledge(conn, tenant, *id, *version, now)?;
                 if account.controls_version == *version {
                     arrive(conn, tenant, account, told, &causes, now)?;

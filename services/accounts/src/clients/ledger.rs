@@ -3,7 +3,7 @@
 use shared::grpc::Call;
 use shared::grpc::client::Peer;
 use shared::money::Currency;
-use shared::problem::Problem;
+use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::transactions::v1 as wire;
 use tonic::transport::Channel;
@@ -144,6 +144,24 @@ impl Ledger {
             async move { client.reopen_ledger_account(request).await }
         });
         asked.await.map(drop)
+    }
+
+    /// Reads an account of the ledger; none where it has none.
+    pub(crate) async fn get(
+        &self,
+        call: &Call,
+        id: AccountId,
+    ) -> Result<Option<LedgerAccount>, Problem> {
+        let request = wire::GetLedgerAccountRequest { name: id.name() };
+        let asked = self.peer.call(call, request, |request| {
+            let mut client = self.client.clone();
+            async move { client.get_ledger_account(request).await }
+        });
+        match asked.await {
+            Ok(account) => self.decode(account).map(Some),
+            Err(problem) if problem.reason == Reason::ResourceNotFound => Ok(None),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Reads accounts of the ledger, in the order of their ids.

@@ -10,8 +10,8 @@ use shared::time::Timestamp;
 
 use super::codes::codes;
 use super::customer::CustomerId;
-use super::limit::Limit;
 use super::later;
+use super::limit::Limit;
 use super::transition::{NotAllowed, State};
 
 /// The kind of an account's name.

@@ -78,7 +78,7 @@ impl Reconciler {
             after = Some(last.account.id);
             for position in some {
                 let found = walk.find(position.account.id).await?;
-                repaired += usize::from(self.repair(id, &position, found.as_ref()).await?);
+                repaired += usize::from(self.repair(&tenant, &position, found.as_ref()).await?);
             }
         }
         if repaired > 0 {
@@ -87,33 +87,48 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Has an account delivered anew, if the ledger has it otherwise. What is on its way anyway
-    /// comes by itself.
+    /// Has an account delivered anew, if the ledger has it otherwise. Both sides were read at
+    /// different times, so they are looked at once more before that.
     async fn repair(
         &self,
-        tenant: TenantId,
+        tenant: &Arc<TenantInfo>,
         position: &Position,
         found: Option<&LedgerAccount>,
-    ) -> Result<bool, Error> {
-        let (account, now) = (&position.account, self.deliverer.clock.now());
-        if account.acknowledged_version < account.controls_version {
+    ) -> Result<bool, Problem> {
+        if self.agrees(position, found) {
             return Ok(false);
         }
-        let (ledger, controls) = (&self.deliverer.ledger, position.controls(now));
-        let agrees = found.is_some_and(|found| {
-            found.is_closed == (account.state == AccountState::Closed)
-                && ledger.agrees(found, account.terms.currency, &controls, now)
-        });
-        if agrees {
+        let (tenant_id, id) = (tenant.id, position.account.id);
+        let now = self.deliverer.clock.now();
+        let read = move |conn: &mut PgConnection| positions::select(conn, tenant_id, id, now);
+        let scope = Scope::tenant(tenant_id, Deadline::after(self.config.reconcile_timeout));
+        let Some(position) = self.deliverer.db.read("compare_account", scope, read).await? else {
             return Ok(false);
-        }
-        let (id, seen) = (account.id, found.map_or(0, |found| ledger.version(found)));
-        let repair = move |conn: &mut PgConnection| {
-            Ok::<_, Error>(ledger_intents::repair(conn, tenant, id, seen, now)?)
         };
-        let scope = Scope::tenant(tenant, Deadline::after(self.config.reconcile_timeout));
+        let found = self.deliverer.ledger.get(&self.call(tenant), id).await?;
+        if self.agrees(&position, found.as_ref()) {
+            return Ok(false);
+        }
+        let seen = found.map_or(0, |found| self.deliverer.ledger.version(&found));
+        let repair = move |conn: &mut PgConnection| {
+            Ok::<_, Error>(ledger_intents::repair(conn, tenant_id, id, seen, now)?)
+        };
+        let scope = Scope::tenant(tenant_id, Deadline::after(self.config.reconcile_timeout));
         self.deliverer.db.write("repair_account", scope, repair).await?;
         Ok(true)
+    }
+
+    /// Whether the ledger has an account as it is here. What is on its way comes by itself.
+    fn agrees(&self, position: &Position, found: Option<&LedgerAccount>) -> bool {
+        let (account, now) = (&position.account, self.deliverer.clock.now());
+        if account.acknowledged_version < account.controls_version {
+            return true;
+        }
+        let (ledger, controls) = (&self.deliverer.ledger, position.controls(now));
+        found.is_some_and(|found| {
+            found.is_closed == (account.state == AccountState::Closed)
+                && ledger.agrees(found, account.terms.currency, &controls, now)
+        })
     }
 
     fn call(&self, tenant: &Arc<TenantInfo>) -> Call {

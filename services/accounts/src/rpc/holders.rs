@@ -120,5 +120,5 @@ pub(super) async fn read(
 }
 
 fn not_found(account: AccountId, customer: CustomerId) -> Problem {
-    Problem::not_found("holder", &holder_name(account, customer))
+    Problem::not_found("holder", holder_name(account, customer))
 }

@@ -62,9 +62,8 @@ async fn handle(
                 None
             }
         };
-        let candidates = |after: Option<&FreezePosition>, limit| {
-            freezes::list(conn, tenant, of, after, limit)
-        };
+        let candidates =
+            |after: Option<&FreezePosition>, limit| freezes::list(conn, tenant, of, after, limit);
         let is_shown = |freeze: &Freeze| show_ended || freeze.state_at(now) == FreezeState::Active;
         let found = Found::among(&page, candidates, Freeze::position, is_shown)?;
         Ok::<_, Error>((found, currency))

@@ -22,7 +22,7 @@ pub(super) async fn call(
     let page = decode(request.get_ref(), &call)?;
     let found = handle(rpc, &call, &page).await?;
     let (undelivered_controls, next_page_token) =
-        page.fill(found, rpc.message_bytes_max, Undelivered::position, encode);
+        page.fill(found, rpc.message_bytes_max, Undelivered::position, |one| encode(&one));
     let answer = wire::ListUndeliveredControlsResponse { undelivered_controls, next_page_token };
     Ok(Response::new(answer))
 }
@@ -47,7 +47,7 @@ async fn handle(
     Ok(Found::all(rpc.db.read("list_undelivered_controls", call.scope(), read).await?))
 }
 
-fn encode(undelivered: Undelivered) -> wire::UndeliveredControls {
+fn encode(undelivered: &Undelivered) -> wire::UndeliveredControls {
     wire::UndeliveredControls {
         account: undelivered.account_id.name(),
         version: undelivered.version,

@@ -43,9 +43,8 @@ async fn handle(rpc: &Rpc, call: &Call, command: RemoveHolder) -> Result<Created
     let request = call.request(OPERATION, command.request_id.clone(), &command, &rpc.clock)?;
     let RemoveHolder { account, customer, .. } = command;
     let name = holder_name(account, customer);
-    let act = move |conn: &mut PgConnection, begin: &Begin<'_>| {
-        remove(conn, begin, account, customer)
-    };
+    let act =
+        move |conn: &mut PgConnection, begin: &Begin<'_>| remove(conn, begin, account, customer);
     let removed = rpc.control(call, "remove_holder", request, name, act).await?;
     Ok(removed.with(holders::read(rpc, call, account, customer).await?))
 }

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::control::Begin;
 use super::{Rpc, encode};
-use crate::domain::{AccountId, CustomerId, Position};
+use crate::domain::{AccountId, Customer, CustomerId, Position};
 use crate::error::Error;
 use crate::store::events::{self, Event};
 use crate::store::{account_holders, accounts, customers};
@@ -79,7 +79,7 @@ fn reopen(
     encode::check_etag(&command.etag, account.version, &id.name())?;
     account.reopen(window, begin.now())?;
     let owner = held.iter().find(|customer| Some(customer.id) == account.terms.customer);
-    owner.map_or(Ok(()), |customer| customer.allow_account())?;
+    owner.map_or(Ok(()), Customer::allow_account)?;
     // Nobody comes to hold a closed account: somebody did so while it was still open.
     if self::principals(conn, begin, id)? != principals {
         let message = format!("Who holds {id} changed at the same time.");

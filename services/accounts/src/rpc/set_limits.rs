@@ -44,7 +44,11 @@ pub(super) async fn call(
     Ok(set.respond(|position| encode::account(&position, rpc.clock.now())))
 }
 
-fn decode(request: wire::SetLimitsRequest, id: AccountId, currency: Currency) -> Decoded<SetLimits> {
+fn decode(
+    request: wire::SetLimitsRequest,
+    id: AccountId,
+    currency: Currency,
+) -> Decoded<SetLimits> {
     Ok(SetLimits {
         id,
         limits: limits::decode(request.limits, currency)?,

@@ -6,7 +6,9 @@ use shared::ids::TenantId;
 use shared::time::Timestamp;
 
 use super::schema::{account_holders, accounts};
-use crate::domain::{Account, AccountId, AccountState, CustomerId, Holder, HolderPosition, Role, Span};
+use crate::domain::{
+    Account, AccountId, AccountState, CustomerId, Holder, HolderPosition, Role, Span,
+};
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = account_holders)]
@@ -36,7 +38,8 @@ impl Row {
     }
 
     fn holder(self) -> Result<Holder, DbError> {
-        let fault = || DbError::Fault(format!("a holder of {} has no usable role", self.account_id));
+        let fault =
+            || DbError::Fault(format!("a holder of {} has no usable role", self.account_id));
         Ok(Holder {
             account: self.account_id,
             customer: self.customer_id,

@@ -89,10 +89,8 @@ impl Walk<'_> {
             let holds: BTreeSet<AccountId> = holds.into_iter().collect();
             held.retain(|id| holds.contains(id));
         }
-        let candidate = |account: Account| Candidate {
-            is_held: held.contains(&account.id),
-            account,
-        };
+        let candidate =
+            |account: Account| Candidate { is_held: held.contains(&account.id), account };
         Ok(accounts.into_iter().map(candidate).collect())
     }
 
@@ -121,14 +119,18 @@ impl Walk<'_> {
             return self.listed(conn, labelled);
         }
         let rows: Vec<Row> = match filter {
-            AccountFilter { customer: Some(HeldBy::Customer(id)), .. } => from.of(*id).load(conn)?,
+            AccountFilter { customer: Some(HeldBy::Customer(id)), .. } => {
+                from.of(*id).load(conn)?
+            }
             AccountFilter { customer: Some(HeldBy::House), .. } => from.of_house().load(conn)?,
             // Most accounts are OPEN, so that this leaves out the least.
             AccountFilter { state: Some(state), .. } if *state != AccountState::Open => {
                 from.in_state(*state).load(conn)?
             }
             AccountFilter { product: Some(product), .. } => from.sold_as(product).load(conn)?,
-            AccountFilter { currency: Some(currency), .. } => from.in_currency(currency.code()).load(conn)?,
+            AccountFilter { currency: Some(currency), .. } => {
+                from.in_currency(currency.code()).load(conn)?
+            }
             AccountFilter { state: Some(state), .. } => from.in_state(*state).load(conn)?,
             _ => from.all().load(conn)?,
         };

@@ -17,8 +17,10 @@ use crate::domain::{
 #[diesel::declare_sql_function]
 extern "SQL" {
     /// The greater of two numbers.
-    fn greatest(a: diesel::sql_types::BigInt, b: diesel::sql_types::BigInt)
-    -> diesel::sql_types::BigInt;
+    fn greatest(
+        a: diesel::sql_types::BigInt,
+        b: diesel::sql_types::BigInt,
+    ) -> diesel::sql_types::BigInt;
 }
 
 #[derive(Debug, Queryable, QueryableByName, Insertable, Selectable)]

@@ -14,8 +14,8 @@ use shared::ids::TenantId;
 use shared::outcome;
 use shared::time::Timestamp;
 
-use super::{EARLIEST, accounts};
 use super::schema::ledger_intents;
+use super::{EARLIEST, accounts};
 use crate::domain::AccountId;
 
 const PENDING: i16 = 1;

@@ -107,8 +107,7 @@ async fn what_cannot_change_is_refused() {
     );
     tokio::task::block_in_place(|| world.database.admin().batch_execute(&close).unwrap());
     for validate_only in [true, false] {
-        let request =
-            wire::UpdateAccountRequest { validate_only, ..change(account.clone(), &[]) };
+        let request = wire::UpdateAccountRequest { validate_only, ..change(account.clone(), &[]) };
         let (_, figures) =
             assert_refused(update(&mut client, request).await, Reason::InvalidTransition);
         assert_eq!(
@@ -123,8 +122,10 @@ async fn an_external_id_has_one_account() {
     let world = World::start().await;
     let mut client = world.client();
     let customer = client.customer().await;
-    let first =
-        client.create_account(with_ids(&customer, &[("IBAN", "CH93"), ("ERP", "7")])).await.unwrap();
+    let first = client
+        .create_account(with_ids(&customer, &[("IBAN", "CH93"), ("ERP", "7")]))
+        .await
+        .unwrap();
     // Another kind is another id.
     let second = client.create_account(with_ids(&customer, &[("CRM", "CH93")])).await.unwrap();
     let taken = wire::Account { external_ids: texts(&[("IBAN", "CH93")]), ..named(&second.name) };
@@ -248,7 +249,8 @@ async fn accounts_are_read_in_the_order_of_their_names() {
     let (_, figures) =
         assert_refused(read(&mut client, &[&annas; 101]).await, Reason::TooManyItems);
     assert_eq!(figures["limit"], "100");
-    let (field, _) = assert_refused(read(&mut client, &[&annas, &anna]).await, Reason::FieldInvalid);
+    let (field, _) =
+        assert_refused(read(&mut client, &[&annas, &anna]).await, Reason::FieldInvalid);
     assert_eq!(field, "names[1]");
     let nobody = format!("accounts/{}", Uuid::now_v7());
     let (_, figures) =
@@ -258,7 +260,7 @@ async fn accounts_are_read_in_the_order_of_their_names() {
     assert_eq!(read(&mut client, &all).await.unwrap(), all.map(Clone::clone));
 
     let mut own = world.client_as(&anna, &["accounts.accounts.get:own"]);
-    assert_eq!(read(&mut own, &[&annas]).await.unwrap(), [annas.clone()]);
+    assert_eq!(read(&mut own, &[&annas]).await.unwrap(), [&*annas]);
     let (_, figures) =
         assert_refused(read(&mut own, &[&annas, &bens]).await, Reason::ResourceNotFound);
     assert_eq!(figures["name"], bens);

@@ -26,7 +26,7 @@ async fn list(client: &mut Client, filter: &str) -> Vec<String> {
 async fn open(client: &mut Client, customer: &str, currency: &str, n: usize) -> String {
     let mut request = new_account(customer);
     let account = request.account.as_mut().unwrap();
-    account.currency = currency.to_owned();
+    currency.clone_into(&mut account.currency);
     account.labels = [
         ("branch".to_owned(), ["zürich", "bern"][n % 2].to_owned()),
         ("cost center".to_owned(), "7".to_owned()),
@@ -90,7 +90,7 @@ async fn a_customer_sees_what_it_holds_in_whatever_role_while_it_does() {
     }
     let bens = open(&mut client, &ben, "EUR", 3).await;
     let mut own = world.client_as(&ben, &["accounts.accounts.*:own"]);
-    assert_eq!(list(&mut own, "").await, [bens.clone()]);
+    assert_eq!(list(&mut own, "").await, [&*bens]);
 
     let mut held = Vec::new();
     for (name, role) in [(&names[0], Role::Joint), (&names[1], Role::Viewer)] {

@@ -1,18 +1,15 @@
 //! Freezes: a set on an account or a customer, whose union the ledger has before the answer.
 
-use futures_util::future::join_all;
 use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::common::v1::Money;
-use strongroom_proto::outcomes::v1::outcome;
 use strongroom_proto::transactions::v1::block::Effect;
 use tonic::{Response, Status};
 use uuid::Uuid;
 use wire::freeze::{Direction, State};
 
-use crate::fakes::Failure;
-use crate::setup::{Client, World, eventually, new_account, request_id};
+use crate::setup::{Client, World, eventually, request_id};
 
 fn ordered() -> wire::Freeze {
     wire::Freeze {
@@ -66,7 +63,12 @@ impl Client {
         self.accounts.get_freeze(request).await.map(Response::into_inner)
     }
 
-    async fn freezes(&mut self, parent: &str, show_ended: bool, token: &str) -> Vec<String> {
+    pub(crate) async fn freezes(
+        &mut self,
+        parent: &str,
+        show_ended: bool,
+        token: &str,
+    ) -> Vec<String> {
         let (parent, page_token) = (parent.to_owned(), token.to_owned());
         let request = wire::ListFreezesRequest { parent, show_ended, page_size: 2, page_token };
         let page = self.accounts.list_freezes(request.clone()).await.unwrap().into_inner();
@@ -79,7 +81,7 @@ impl Client {
     }
 }
 
-fn is_stopped(world: &World, name: &str) -> (bool, bool) {
+pub(crate) fn is_stopped(world: &World, name: &str) -> (bool, bool) {
     (world.peers.forbids(name, Effect::Debit), world.peers.forbids(name, Effect::Credit))
 }
 
@@ -89,10 +91,8 @@ async fn two_authorities_cannot_undo_each_other() {
     let mut client = world.client();
     let customer = client.customer().await;
     let name = client.account(&customer).await;
-    let request = wire::FreezeAccountRequest {
-        freeze_id: Uuid::now_v7().to_string(),
-        ..of_account(&name)
-    };
+    let request =
+        wire::FreezeAccountRequest { freeze_id: Uuid::now_v7().to_string(), ..of_account(&name) };
     let court = client.freeze_account(request.clone()).await.unwrap();
     assert_eq!(court.name, format!("{name}/freezes/{}", request.freeze_id));
     assert_eq!((court.state(), court.lifter.as_str()), (State::Active, ""));
@@ -299,84 +299,4 @@ async fn one_that_ends_does_so_by_the_clock_alone() {
     assert_eq!(refusal(&refused).2["state"], "ENDED");
     assert!(client.freezes(&customer, false, "").await.is_empty());
     assert_eq!(client.freeze_customer(request).await.unwrap().state(), State::Ended, "a repeat");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_accounts_are_stopped_by_one_order_and_the_later_ones_too() {
-    let world = World::start().await;
-    let mut client = world.client();
-    let customer = client.customer().await;
-    let open = async |count: usize| {
-        let some = (0..count).map(|_| {
-            let mut client = world.client();
-            let request = new_account(&customer);
-            async move { client.create_account(request).await.unwrap().name }
-        });
-        join_all(some).await
-    };
-    let mut names = Vec::new();
-    for _ in 0..10 {
-        names.extend(open(50).await);
-    }
-    let freeze = client.freeze_customer(of_customer(&customer)).await.unwrap();
-    names.extend(open(1).await);
-    for name in &names {
-        assert_eq!(is_stopped(&world, name), (true, true), "{name}");
-    }
-    client.unfreeze(&freeze.name).await.unwrap();
-    for name in &names {
-        assert_eq!(is_stopped(&world, name), (false, false), "{name}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_account_slips_past_a_freeze_that_runs_at_the_same_time() {
-    let world = World::start().await;
-    let mut client = world.client();
-    let customer = client.customer().await;
-    client.account(&customer).await;
-    let open = async |mut client: Client| client.create_account(new_account(&customer)).await;
-    let opening = join_all((0..40).map(|_| open(world.client())));
-    let freezing = client.freeze_customer(of_customer(&customer));
-    let (opened, frozen) = tokio::join!(opening, freezing);
-    frozen.unwrap();
-    assert!(opened.iter().all(Result::is_ok), "a freeze lets accounts be opened");
-    assert_eq!(world.peers.ledger_accounts().len(), 41);
-    for account in world.peers.ledger_accounts() {
-        assert_eq!(is_stopped(&world, &account.name), (true, true), "{}", account.name);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_freeze_holds_whatever_becomes_of_the_ledger_and_the_service_meanwhile() {
-    for after_the_work in [false, true] {
-        let mut world = World::start().await;
-        let mut client = world.client();
-        let customer = client.customer().await;
-        let name = client.account(&customer).await;
-        world.peers.fail(Some(Failure { method: "SetLedgerControls", after_the_work }));
-        let request = of_customer(&customer);
-        let refused = client.freeze_customer(request.clone()).await.unwrap_err();
-        assert_eq!(refusal(&refused).0, Reason::PeerUnavailable);
-        let effect = client.get_account(&name).await.unwrap().effect.unwrap();
-        assert!(!effect.debits && effect.acknowledged_version < effect.version);
-        let outcome = client.outcome("freeze-customer", &request.request_id).await;
-        assert_eq!(outcome.state(), outcome::State::InProgress);
-
-        world.restart().await;
-        world.peers.fail(None);
-        let mut client = world.client();
-        eventually("the delivery", async || {
-            let outcome = client.outcome("freeze-customer", &request.request_id).await;
-            (outcome.state() == outcome::State::Succeeded).then_some(())
-        })
-        .await;
-        assert_eq!(is_stopped(&world, &name), (true, true));
-        let repeated = client.customers.freeze_customer(request).await.unwrap();
-        assert!(repeated.metadata().contains_key("strongroom-replayed"));
-        let freeze = repeated.into_inner();
-        assert_eq!(client.freezes(&customer, true, "").await, [freeze.name.clone()]);
-        client.unfreeze(&freeze.name).await.unwrap();
-        assert_eq!(is_stopped(&world, &name), (false, false));
-    }
 }

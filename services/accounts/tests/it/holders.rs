@@ -223,7 +223,11 @@ async fn who_is_stopped_stops_the_accounts_that_they_hold_while_they_hold_them()
         let ben_holds = name_of(&account, &ben);
         client.add_holder(adding(&account, &ben, Role::Joint)).await.unwrap();
         assert!(!is_stopped());
-        if frozen { client.freeze(&ben).await } else { client.suspend(&ben).await }
+        if frozen {
+            client.freeze(&ben).await;
+        } else {
+            client.suspend(&ben).await;
+        }
         assert!(is_stopped());
         client.set_role(&ben_holds, Role::Owner).await.unwrap();
         assert!(is_stopped(), "it is all the same as what");

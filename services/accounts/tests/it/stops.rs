@@ -13,6 +13,7 @@ use wire::customer::State;
 
 use crate::fakes::Failure;
 use crate::setup::{Client, World, eventually, new_account, request_id};
+use crate::verification::evidence_of;
 
 fn suspend(name: &str) -> wire::SuspendCustomerRequest {
     wire::SuspendCustomerRequest {
@@ -38,15 +39,16 @@ async fn close(client: &mut Client, name: &str) -> Result<wire::Customer, Status
     client.customers.close_customer(request).await.map(Response::into_inner)
 }
 
-async fn step(client: &mut Client, name: &str, end: Option<i64>) {
+/// Verifies a customer, until then.
+async fn verify(world: &World, client: &mut Client, name: &str, end: Option<i64>) {
     let name = name.to_owned();
     let submit = wire::SubmitKycRequest {
         name: name.clone(),
+        evidence: vec![evidence_of(world, &name)],
         request_id: request_id(),
         ..Default::default()
     };
-    // An approval that still holds is looked at again first, too.
-    client.customers.submit_kyc(submit).await.map_or_else(|_| (), drop);
+    client.customers.submit_kyc(submit).await.unwrap();
     let approve = wire::ApproveKycRequest {
         name,
         level: 1,
@@ -152,7 +154,7 @@ async fn the_end_of_an_approval_travels_with_the_controls() {
     let mut client = world.client();
     let customer = client.customer().await;
     let name = client.account(&customer).await;
-    step(&mut client, &customer, Some(4_000_000_000)).await;
+    verify(&world, &mut client, &customer, Some(4_000_000_000)).await;
     let blocks = |name: &str| world.peers.ledger_account(name).unwrap().controls[0].blocks.clone();
     let [block] = &blocks(&name)[..] else { panic!("one block") };
     assert_eq!(block.start_time.unwrap().seconds, 4_000_000_000);
@@ -174,7 +176,7 @@ async fn the_end_of_an_approval_travels_with_the_controls() {
     }
     let effect = client.get_account(&name).await.unwrap().effect.unwrap();
     assert_eq!(effect.reasons, ["KYC_EXPIRED"]);
-    step(&mut client, &customer, None).await;
+    verify(&world, &mut client, &customer, None).await;
     for name in [&name, &later] {
         assert!(blocks(name).is_empty(), "a new approval lifts it");
     }

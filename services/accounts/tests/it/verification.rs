@@ -57,7 +57,7 @@ async fn expire(client: &mut Client, name: &str) -> Answer {
 }
 
 /// A version of a record about a customer.
-fn evidence_of(world: &World, customer: &str) -> String {
+pub(crate) fn evidence_of(world: &World, customer: &str) -> String {
     world.peers.add_evidence(&format!("subjects/{}", uuid_of(customer)), RecordState::Active)
 }
 

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::progress::Progress;
 
-pub(crate) use walk::{Compared, compare};
+pub(crate) use walk::compare;
 
 /// Why accounts and the ledger are not known to agree.
 #[derive(Debug, thiserror::Error)]

@@ -125,9 +125,11 @@ impl LedgerService for Peers {
 
     async fn get_ledger_account(
         &self,
-        _: Request<wire::GetLedgerAccountRequest>,
+        request: Request<wire::GetLedgerAccountRequest>,
     ) -> Result<Response<wire::LedgerAccount>, Status> {
-        unreachable!("accounts asks for no single account of the ledger")
+        self.work("GetLedgerAccount", &request, |state| {
+            state.ledger.find(&request.get_ref().name).cloned()
+        })
     }
 
     async fn list_ledger_accounts(

@@ -88,13 +88,13 @@ async fn call(
     let bearer = Bearer::value(&load.token).map_err(|error| error.to_string())?;
     let content: Vec<u8> = (0..load.size).map(|_| rand::random()).collect();
     let one = |turn: usize| {
-        let Documents { subjects, records } = &load.documents;
+        let Load { kind, documents: Documents { subjects, records }, .. } = &*load;
         let (mut client, bearer) = (client.clone(), bearer.clone());
         let subject = &subjects[turn % subjects.len()];
         let record = &records[(turn * 7_919) % records.len()];
         let content = &content;
         async move {
-            match load.kind {
+            match kind {
                 Kind::Create => {
                     let mut request = Request::new(create(subject, content.clone()));
                     request.metadata_mut().insert("authorization", bearer);

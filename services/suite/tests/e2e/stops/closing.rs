@@ -23,8 +23,7 @@ async fn desk() -> Desk {
 async fn pay_on(desk: Desk, account: String, pays_in: bool) -> i64 {
     let mut sum = 0;
     loop {
-        let (from, to) =
-            if pays_in { (&desk.house, &account) } else { (&account, &desk.house) };
+        let (from, to) = if pays_in { (&desk.house, &account) } else { (&account, &desk.house) };
         match desk.pay(from, to, "0.01").await {
             Ok(_) => sum += if pays_in { 1 } else { -1 },
             Err(status) => match refusal(&status).0 {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use shared::problem::Reason;
 use shared::testing::refusal;
 use strongroom_proto::accounts::v1 as accounts;
-use strongroom_proto::outcomes::v1::outcome::State;
 use strongroom_proto::outcomes::v1::GetOutcomeRequest;
+use strongroom_proto::outcomes::v1::outcome::State;
 use strongroom_proto::records::v1 as records;
 use strongroom_proto::transactions::v1 as wire;
 use suite::{Addresses, Api, Clients};
@@ -40,7 +40,7 @@ pub(super) struct Desk {
     pub(super) clients: Clients,
     pub(super) ledger: LedgerServiceClient<Api>,
     pub(super) holds: HoldServiceClient<Api>,
-    books: BooksServiceClient<Api>,
+    pub(super) books: BooksServiceClient<Api>,
     /// From which all money comes, without a bound.
     pub(super) house: String,
 }

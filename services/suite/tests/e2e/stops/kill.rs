@@ -39,7 +39,10 @@ const REPEATS: usize = 1_200;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Repeats something until it is decided.
-async fn decided<T>(ask: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+async fn decided<T, F>(ask: impl Fn() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
     for _ in 0..REPEATS {
         match ask().await {
             Ok(done) => return Ok(done),
@@ -79,7 +82,10 @@ impl Caller {
 
     async fn cycle(&self) -> String {
         let (desk, request) = (&self.desk, customer());
-        let create = async || desk.clients.customers.clone().create_customer(request.clone()).await;
+        let create = || {
+            let (mut customers, request) = (desk.clients.customers.clone(), request.clone());
+            async move { customers.create_customer(request).await }
+        };
         let customer = decided(create).await.unwrap().into_inner().name;
         let (opening, account) = open(&customer);
         self.act(&opening).await;
@@ -108,14 +114,14 @@ impl Caller {
     }
 
     async fn act(&self, act: &Act) {
-        let done = decided(async || act.send(&self.desk.clients).await).await;
+        let done = decided(|| act.send(&self.desk.clients)).await;
         done.unwrap_or_else(|status| panic!("{act:?}: {status:?}"));
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn pay(&self, from: &str, to: &str, amount: &str) -> Result<(), Status> {
         let request = transfer(from, to, amount);
-        decided(async || send(&self.desk.clients, request.clone()).await).await.map(drop)
+        decided(|| send(&self.desk.clients, request.clone())).await.map(drop)
     }
 
     async fn assert_blocked(&self, account: &str) {

@@ -1,6 +1,8 @@
 //! The network between accounts and the ledger goes, at every act and at each of its steps: before
 //! the ledger hears of it, and when the ledger has done it and its answer is lost.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl as _};
@@ -22,6 +24,9 @@ use crate::wire::cents;
 use crate::world::run;
 
 use strongroom_proto::accounts::v1::freeze::Direction;
+
+/// Longer than any test.
+const FOREVER: Duration = Duration::from_secs(86_400);
 
 /// What the ledger has of an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl Line {
             self.until_waiting(1).await;
         }
         // The ledger has been asked, and its answer does not come through.
-        network.set(Fault::Stall);
+        network.set(Fault::Delay(FOREVER));
         block_in_place(|| release(lock));
         until("the step", async || seen.holds(&self.desk, account).await).await;
         network.set(Fault::Cut);

@@ -69,7 +69,12 @@ fn changes_that_overtake_each_other_end_as_accounts_has_them() {
             let (freeze, lift) = freeze_account(&account, Direction::Debit);
             let is_lifted = index.is_multiple_of(2);
             let desk = desk.clone();
-            let lift = if is_lifted { Some(lift) } else { kept.extend([lift]); None };
+            let lift = if is_lifted {
+                Some(lift)
+            } else {
+                kept.extend([lift]);
+                None
+            };
             callers.spawn(async move {
                 desk.act(&freeze).await;
                 if let Some(lift) = lift {

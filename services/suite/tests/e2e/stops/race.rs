@@ -94,9 +94,9 @@ impl Race {
         while progress.paid.load(Ordering::Relaxed) < BEFORE {
             tokio::task::yield_now().await;
         }
-        let opening = join_all((0..OPENED).map(|_| async {
-            open(&self.customer).0.send(&self.desk.clients).await
-        }));
+        let opening = join_all(
+            (0..OPENED).map(|_| async { open(&self.customer).0.send(&self.desk.clients).await }),
+        );
         let stopping = async {
             let stopped = stop.send(&self.desk.clients).await;
             let at = Clock::system().now();
