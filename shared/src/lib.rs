@@ -13,6 +13,7 @@ pub mod grpc;
 pub mod hex;
 pub mod ids;
 pub mod lane;
+pub mod mask;
 pub mod money;
 pub mod outcome;
 pub mod page;

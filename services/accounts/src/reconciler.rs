@@ -13,13 +13,13 @@ use shared::deadline::Deadline;
 use shared::grpc::Call;
 use shared::ids::TenantId;
 use shared::problem::Problem;
-use shared::time::Timestamp;
 use shared::tenants::{self, TenantInfo, Tenants};
+use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::deliverer::{Delivered, Deliverer};
-use crate::domain::{AccountId, later};
+use crate::domain::AccountId;
 use crate::store::ledger_intents::{self, Intent};
 
 /// An interval of nothing would be a loop without a pause.
@@ -123,7 +123,7 @@ impl Reconciler {
         }
         let now = self.deliverer.clock.now();
         // Twice the time of a delivery: no other replica takes one that may still succeed here.
-        let (until, limit) = (later(now, config.reconcile_timeout * 2), config.reconcile_batch);
+        let (until, limit) = (now.plus(config.reconcile_timeout * 2), config.reconcile_batch);
         let scope = Scope::tenant(id, Deadline::after(config.reconcile_timeout));
         let take = move |conn: &mut diesel::PgConnection| {
             let due = ledger_intents::take_due(conn, id, now, until, limit.into());
@@ -136,11 +136,7 @@ impl Reconciler {
     }
 
     /// Delivers intents, and puts off those that failed. Gives how many did.
-    async fn deliver(
-        &self,
-        tenant: &Arc<TenantInfo>,
-        due: Vec<Intent>,
-    ) -> Result<usize, Problem> {
+    async fn deliver(&self, tenant: &Arc<TenantInfo>, due: Vec<Intent>) -> Result<usize, Problem> {
         let (id, timeout) = (tenant.id, self.config.reconcile_timeout);
         let call = Call::of_worker("reconciler", Arc::clone(tenant), timeout);
         let accounts: BTreeSet<AccountId> = due.iter().map(|intent| intent.account_id).collect();
@@ -166,7 +162,7 @@ impl Reconciler {
             .into_iter()
             .map(|mut intent| {
                 intent.attempts = intent.attempts.saturating_add(1);
-                let due = later(now, self.backoff(intent.attempts));
+                let due = now.plus(self.backoff(intent.attempts));
                 (intent, due)
             })
             .collect();

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clients::Records;
-use crate::domain::{CustomerId, later};
+use crate::domain::CustomerId;
 use crate::error::Error;
 use crate::store::events::{self, Event};
 use crate::store::{customers, erasures};
@@ -146,7 +146,7 @@ impl Sweeper {
     /// Tells the records service for how long the data of closed customers is needed.
     async fn retain(&self, tenant: &Arc<TenantInfo>) -> Result<(), Problem> {
         let (id, now) = (tenant.id, self.clock.now());
-        let until = later(now, self.config.sweep_timeout * 2);
+        let until = now.plus(self.config.sweep_timeout * 2);
         let take = move |conn: &mut PgConnection| {
             Ok::<_, DbError>(customers::take_retained(conn, id, now, until, RETAINED_MAX)?)
         };

@@ -21,8 +21,9 @@ use crate::tenants::TenantKey;
 use crate::time::Timestamp;
 
 pub use list::{Place, list};
-pub use store::{lock, reject, 
-    Found, INSERT, Outcome, OutcomeState, fence, find_all, insert_all, insertion, select,
+pub use store::{
+    Found, INSERT, Outcome, OutcomeState, fence, find_all, insert_all, insertion, lock, reject,
+    select,
 };
 
 /// The version of the hash. A change of how requests are decoded needs a new one.

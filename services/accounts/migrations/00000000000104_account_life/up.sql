@@ -101,6 +101,11 @@ CREATE INDEX freezes_account ON freezes (tenant_id, account_id, create_time, id)
     WHERE account_id IS NOT NULL;
 CREATE INDEX freezes_customer ON freezes (tenant_id, customer_id, create_time, id)
     WHERE customer_id IS NOT NULL;
+-- Those that nobody has lifted: what stops an account is read with every delivery.
+CREATE INDEX freezes_account_active ON freezes (tenant_id, account_id)
+    WHERE account_id IS NOT NULL AND lift_time IS NULL;
+CREATE INDEX freezes_customer_active ON freezes (tenant_id, customer_id)
+    WHERE customer_id IS NOT NULL AND lift_time IS NULL;
 
 ALTER TABLE account_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE account_external_ids FORCE ROW LEVEL SECURITY;

@@ -84,7 +84,7 @@ impl Ledger {
             let mut client = self.client.clone();
             async move { client.register_ledger_account(request).await }
         });
-        self.decode(asked.await?)
+        decode(asked.await?)
     }
 
     /// Replaces what this service has the ledger enforce, unless it has something newer.
@@ -104,7 +104,7 @@ impl Ledger {
             let mut client = self.client.clone();
             async move { client.set_ledger_controls(request).await }
         });
-        self.decode(asked.await?)
+        decode(asked.await?)
     }
 
     /// Closes an account whose controls of this version say so, and moves what is left.
@@ -158,14 +158,18 @@ impl Ledger {
             async move { client.get_ledger_account(request).await }
         });
         match asked.await {
-            Ok(account) => self.decode(account).map(Some),
+            Ok(account) => decode(account).map(Some),
             Err(problem) if problem.reason == Reason::ResourceNotFound => Ok(None),
             Err(problem) => Err(problem),
         }
     }
 
     /// Reads accounts of the ledger, in the order of their ids.
-    pub(crate) async fn list(&self, call: &Call, page_token: String) -> Result<LedgerPage, Problem> {
+    pub(crate) async fn list(
+        &self,
+        call: &Call,
+        page_token: String,
+    ) -> Result<LedgerPage, Problem> {
         let request = wire::ListLedgerAccountsRequest {
             page_size: PAGE_SIZE,
             page_token,
@@ -176,16 +180,9 @@ impl Ledger {
             async move { client.list_ledger_accounts(request).await }
         });
         let page = asked.await?;
-        let accounts = page.accounts.into_iter().map(|account| self.decode(account));
+        let accounts = page.accounts.into_iter().map(decode);
         let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         Ok(LedgerPage { accounts, next: page.next_page_token })
-    }
-
-    fn decode(&self, account: wire::LedgerAccount) -> Result<LedgerAccount, Problem> {
-        let id = AccountId::parse_name(&account.name).map_err(|_| Problem::internal())?;
-        let is_closed = account.state() == wire::ledger_account::State::Closed;
-        let controls = account.controls.into_iter().find(|controls| controls.source == SOURCE);
-        Ok(LedgerAccount { id, is_closed, controls: controls.unwrap_or_default() })
     }
 
     fn controls(&self, currency: Currency, controls: &Controls) -> wire::Controls {
@@ -225,6 +222,13 @@ impl Ledger {
             && ours.limits == theirs.limits
             && in_force(&ours.blocks, now) == in_force(&theirs.blocks, now)
     }
+}
+
+fn decode(account: wire::LedgerAccount) -> Result<LedgerAccount, Problem> {
+    let id = AccountId::parse_name(&account.name).map_err(|_| Problem::internal())?;
+    let is_closed = account.state() == wire::ledger_account::State::Closed;
+    let controls = account.controls.into_iter().find(|controls| controls.source == SOURCE);
+    Ok(LedgerAccount { id, is_closed, controls: controls.unwrap_or_default() })
 }
 
 /// Blocks that hold or will hold, as they look once they have begun.

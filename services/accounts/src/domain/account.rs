@@ -10,7 +10,6 @@ use shared::time::Timestamp;
 
 use super::codes::codes;
 use super::customer::CustomerId;
-use super::later;
 use super::limit::Limit;
 use super::transition::{NotAllowed, State};
 
@@ -204,7 +203,7 @@ impl Account {
 
     /// CLOSED to OPEN, no later than `window` after it was closed.
     pub(crate) fn reopen(&mut self, window: Duration, now: Timestamp) -> Result<(), NotAllowed> {
-        if self.close_time.is_some_and(|closed| later(closed, window) < now) {
+        if self.close_time.is_some_and(|closed| closed.plus(window) < now) {
             let (what, state) = (AccountState::WHAT, "CLOSED for longer than the window");
             return Err(NotAllowed { what, state, allowed: vec!["CLOSED within it"] });
         }

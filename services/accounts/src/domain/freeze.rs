@@ -35,15 +35,25 @@ codes! {
     }
 }
 
-codes! {
-    /// Where a freeze stands.
-    FreezeState {
-        /// It holds.
-        Active = 1 "ACTIVE",
-        /// Somebody lifted it.
-        Lifted = 2 "LIFTED",
-        /// It ended by the clock.
-        Ended = 3 "ENDED",
+/// Where a freeze stands. It is judged by the clock, and never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FreezeState {
+    /// It holds.
+    Active,
+    /// Somebody lifted it.
+    Lifted,
+    /// It ended by the clock.
+    Ended,
+}
+
+impl FreezeState {
+    /// The name in the contract, without its prefix.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Lifted => "LIFTED",
+            Self::Ended => "ENDED",
+        }
     }
 }
 

@@ -15,22 +15,18 @@ mod profile;
 mod relationship;
 mod transition;
 
-use std::time::Duration;
-
-use shared::time::Timestamp;
-
 pub(crate) use account::{Account, AccountClass, AccountFilter, AccountId, AccountPosition};
 pub(crate) use account::{AccountState, HeldBy, NewAccount, Overdraft};
 pub use cascade::effects;
-pub(crate) use cascade::{ACCOUNT_FREEZES_MAX, Block, CUSTOMER_FREEZES_MAX, Controls, Effect};
+pub(crate) use cascade::{ACCOUNT_FREEZES_MAX, Block, CUSTOMER_FREEZES_MAX, Controls};
 pub(crate) use cascade::{Position, Principal, is_reserved};
 pub(crate) use country::is_country;
 pub(crate) use customer::{
     Customer, CustomerFilter, CustomerId, CustomerKind, CustomerPosition, CustomerState,
 };
 pub use diagram::diagrams;
-pub(crate) use freeze::{Direction, Freeze, FreezeId, FreezePosition, FreezeState, Frozen};
 pub(crate) use freeze::parse_freeze_name;
+pub(crate) use freeze::{Direction, Freeze, FreezeId, FreezePosition, FreezeState, Frozen};
 pub(crate) use holder::{HOLDERS_MAX, Holder, HolderPosition, PRINCIPALS_MAX, Role};
 pub(crate) use holder::{holder_name, parse_holder_name};
 pub(crate) use kyc::{Evidence, Kyc, KycDecision, KycDecisionId, KycState, KycStep};
@@ -40,9 +36,3 @@ pub(crate) use relationship::{
     Relationship, RelationshipId, RelationshipKind, RelationshipPosition, Span, WHOLE, most_at_once,
 };
 pub(crate) use transition::NotAllowed;
-
-/// The time this much later.
-pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
-    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(time.micros().saturating_add(micros))
-}

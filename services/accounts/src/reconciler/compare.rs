@@ -125,9 +125,10 @@ impl Reconciler {
             return true;
         }
         let (ledger, controls) = (&self.deliverer.ledger, position.controls(now));
-        found.is_some_and(|found| {
-            found.is_closed == (account.state == AccountState::Closed)
-                && ledger.agrees(found, account.terms.currency, &controls, now)
+        found.is_some_and(|found| match account.state {
+            // Nothing passes there, whatever else is ordered meanwhile.
+            AccountState::Closed => found.is_closed,
+            _ => !found.is_closed && ledger.agrees(found, account.terms.currency, &controls, now),
         })
     }
 

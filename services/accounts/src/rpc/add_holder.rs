@@ -10,7 +10,7 @@ use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::control::Begin;
-use super::{Rpc, encode, holders};
+use super::{Rpc, check_not_erased, encode, holders};
 use crate::domain::{AccountId, CustomerId, Holder, Role, Span};
 use crate::error::Error;
 use crate::store::{account_holders, customers};
@@ -75,7 +75,9 @@ fn add(conn: &mut PgConnection, begin: &Begin<'_>, mut holder: Holder) -> Result
     let (tenant, now) = (begin.tenant, begin.now());
     holders::check_span(holder.span, now)?;
     let customer = customers::hold(conn, tenant, holder.customer)?;
-    customer.ok_or_else(|| holder.customer.not_found())?.allow_account()?;
+    let customer = customer.ok_or_else(|| holder.customer.not_found())?;
+    check_not_erased(&customer)?;
+    customer.allow_account()?;
     let account = holders::lock(conn, tenant, holder.account)?;
     if account.terms.customer.is_none() {
         return Err(invalid("must not be a house account").in_field("parent").into());

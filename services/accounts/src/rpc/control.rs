@@ -12,7 +12,7 @@ use shared::outcome::{self, Claim};
 use shared::time::Timestamp;
 
 use super::{RELEASE_TIMEOUT, Rpc};
-use crate::domain::{AccountId, later};
+use crate::domain::AccountId;
 use crate::error::Error;
 use crate::store::ledger_intents::{self, Cause};
 
@@ -95,21 +95,21 @@ impl Rpc {
         F: Fn(&mut PgConnection, &Begin<'_>) -> Result<(), Error> + Send + Sync + 'static,
     {
         let (tenant, lease) = (request.tenant, call.deadline.remaining());
-        let due = later(request.time, lease);
-        let begin = move |conn: &mut PgConnection| {
-            match outcome::begin::<Error>(conn, &request, &resource, lease)? {
-                Claim::New => {
-                    act(conn, &Begin { tenant, request: &request, due })?;
-                    let cause = Cause::of(&request);
-                    if ledger_intents::pending(conn, tenant, cause, 1)?.is_empty() {
-                        let (operation, id) = (cause.operation, cause.request_id);
-                        outcome::succeed(conn, tenant, operation, id, request.time)?;
-                    }
-                    Ok(Created::Now(resource.clone()))
+        let due = request.time.plus(lease);
+        let begin = move |conn: &mut PgConnection| match outcome::begin::<Error>(
+            conn, &request, &resource, lease,
+        )? {
+            Claim::New => {
+                act(conn, &Begin { tenant, request: &request, due })?;
+                let cause = Cause::of(&request);
+                if ledger_intents::pending(conn, tenant, cause, 1)?.is_empty() {
+                    let (operation, id) = (cause.operation, cause.request_id);
+                    outcome::succeed(conn, tenant, operation, id, request.time)?;
                 }
-                Claim::Resumed(name) => Ok(Created::Now(name)),
-                Claim::Replayed(name) => Ok(Created::Before(name)),
+                Ok(Created::Now(resource.clone()))
             }
+            Claim::Resumed(name) => Ok(Created::Now(name)),
+            Claim::Replayed(name) => Ok(Created::Before(name)),
         };
         self.write(call, name, begin).await
     }

@@ -13,7 +13,7 @@ use strongroom_proto::transactions::v1::{Overdraft as WireOverdraft, overdraft::
 use tonic::{Request, Response, Status};
 
 use super::control::Begin;
-use super::{Rpc, encode, external_ids};
+use super::{Rpc, check_not_erased, encode, external_ids};
 use crate::domain::{
     Account, AccountClass, AccountId, AccountState, CustomerId, Holder, NewAccount, Overdraft,
     Position,
@@ -92,7 +92,10 @@ fn class(number: i32, customer: Option<CustomerId>) -> Decoded<AccountClass> {
 }
 
 /// Reads how far an account of a currency may fall below zero.
-pub(super) fn overdraft(overdraft: Option<WireOverdraft>, currency: Currency) -> Decoded<Overdraft> {
+pub(super) fn overdraft(
+    overdraft: Option<WireOverdraft>,
+    currency: Currency,
+) -> Decoded<Overdraft> {
     match overdraft.and_then(|overdraft| overdraft.bound) {
         None | Some(Bound::Unbounded(false)) => Ok(Overdraft::Limit(Units::ZERO)),
         Some(Bound::Unbounded(true)) => Ok(Overdraft::Unbounded),
@@ -117,10 +120,10 @@ pub(super) fn in_currency(money: Money, currency: Currency) -> Decoded<Units> {
 }
 
 /// `CURRENCY_MISMATCH` with the account.
-pub(super) fn mismatch(found: Currency, expected: Currency) -> Box<Problem> {
+pub(super) fn mismatch(found: Currency, expected: Currency) -> Problem {
     let sentence = format!("must be {expected}, the currency of the account");
     let problem = Problem::new(Reason::CurrencyMismatch, sentence).in_field("");
-    problem.figure("currency", found).figure("expected", expected).into()
+    problem.figure("currency", found).figure("expected", expected)
 }
 
 async fn handle(
@@ -152,7 +155,9 @@ fn insert(conn: &mut PgConnection, begin: &Begin<'_>, account: &Account) -> Resu
     let (tenant, terms) = (begin.tenant, &account.terms);
     if let Some(id) = terms.customer {
         let customer = customers::hold(conn, tenant, id)?;
-        customer.ok_or_else(|| id.not_found())?.allow_account()?;
+        let customer = customer.ok_or_else(|| id.not_found())?;
+        check_not_erased(&customer)?;
+        customer.allow_account()?;
     }
     if let Some(id) = terms.parent {
         let parent = accounts::select(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
@@ -175,7 +180,7 @@ fn insert(conn: &mut PgConnection, begin: &Begin<'_>, account: &Account) -> Resu
 /// A parent rolls up the same things.
 fn check_parent(terms: &NewAccount, parent: &Account) -> Decoded<()> {
     if parent.terms.currency != terms.currency {
-        return Err(mismatch(parent.terms.currency, terms.currency));
+        return Err(mismatch(parent.terms.currency, terms.currency).into());
     }
     if parent.terms.class != terms.class {
         return Err(invalid("must be of the same class"));

@@ -10,8 +10,8 @@ pub(crate) use super::limits::encode as limit;
 use super::{limits, profile};
 use crate::clients::subject_name;
 use crate::domain::{
-    AccountId, Customer, CustomerId, Evidence, Freeze, Holder, KycDecision, NewAccount, Overdraft,
-    Position, Profile, Relationship,
+    AccountId, Customer, CustomerId, Evidence, Freeze, FreezeState, Holder, KycDecision,
+    NewAccount, Overdraft, Position, Profile, Relationship,
 };
 
 /// A customer, with its profile where the view gives it, and its verification by the clock.
@@ -117,7 +117,7 @@ pub(super) fn freeze(freeze: Freeze, currency: Option<Currency>, now: Timestamp)
         name: freeze.name(),
         direction: freeze.direction.number().into(),
         amount: freeze.amount.zip(currency).map(|(units, currency)| units.encode(currency)),
-        state: freeze.state_at(now).number().into(),
+        state: freeze_state(freeze.state_at(now)).into(),
         etag: etag(freeze.version),
         reason_code: freeze.reason_code,
         authority: freeze.authority,
@@ -128,6 +128,14 @@ pub(super) fn freeze(freeze: Freeze, currency: Option<Currency>, now: Timestamp)
         principal: freeze.principal,
         lift_time: freeze.lift.as_ref().map(|(_, time)| time.encode()),
         lifter: freeze.lift.map(|(principal, _)| principal).unwrap_or_default(),
+    }
+}
+
+fn freeze_state(state: FreezeState) -> wire::freeze::State {
+    match state {
+        FreezeState::Active => wire::freeze::State::Active,
+        FreezeState::Lifted => wire::freeze::State::Lifted,
+        FreezeState::Ended => wire::freeze::State::Ended,
     }
 }
 

@@ -7,12 +7,12 @@ mod add_relationship;
 mod approve_kyc;
 mod batch_get_accounts;
 mod batch_get_customers;
-mod create_account;
-mod create_customer;
-mod customer_filter;
 mod close_account;
 mod close_customer;
 mod control;
+mod create_account;
+mod create_customer;
+mod customer_filter;
 pub(crate) mod encode;
 mod expire_kyc;
 mod external_ids;
@@ -36,11 +36,10 @@ mod list_relationships;
 mod list_undelivered_controls;
 mod lookup_customer;
 mod mark_dormant;
-mod masks;
 mod profile;
 mod reactivate_account;
-mod reject_kyc;
 mod reinstate_customer;
+mod reject_kyc;
 mod remove_holder;
 mod remove_relationship;
 mod reopen_account;
@@ -235,6 +234,14 @@ enum Begun<T> {
     Unfinished(T),
     /// An earlier call did it.
     Finished(T),
+}
+
+/// `SUBJECT_ERASED` of somebody who is erased: nobody writes about them any more.
+fn check_not_erased(customer: &Customer) -> Result<(), Problem> {
+    if customer.erase_time.is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(Reason::SubjectErased, format!("{} is erased.", customer.id)))
 }
 
 /// The customer to whom a grant of scope OWN limits the caller; none for the whole tenant.

@@ -8,16 +8,15 @@ use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
 use shared::ids::TenantId;
+use shared::mask::Mask;
 use shared::outcome::Once;
-use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::transactions::v1::Overdraft;
 use tonic::{Request, Response, Status};
 
 use super::create_account::{PRODUCT_MAX, overdraft};
-use super::masks::Mask;
-use super::{Rpc, encode, external_ids};
+use super::{Rpc, check_not_erased, encode, external_ids};
 use crate::domain::{Account, AccountClass, AccountId, CustomerId, NewAccount, Position};
 use crate::error::Error;
 use crate::store::events::{self, Event};
@@ -180,11 +179,10 @@ impl UpdateAccount {
         id: CustomerId,
     ) -> Result<(), Error> {
         let customer = customers::hold(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
-        if customer.erase_time.is_some() && self.fields.iter().any(|field| *field != PRODUCT) {
-            let message = format!("{id} is erased.");
-            return Err(Problem::new(Reason::SubjectErased, message).into());
+        match self.fields.iter().any(|field| *field != PRODUCT) {
+            true => Ok(check_not_erased(&customer)?),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -8,16 +8,15 @@ use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
 use shared::ids::TenantId;
+use shared::mask::Mask;
 use shared::outcome::{self, Claim, Once};
-use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::activate_customer::check_complete;
-use super::masks::Mask;
-use super::{Begun, Rpc, encode, external_ids, profile};
+use super::{Begun, Rpc, check_not_erased, encode, external_ids, profile};
 use crate::domain::{Customer, CustomerId, CustomerKind, Profile};
 use crate::error::Error;
 use crate::store::events::{self, Event};
@@ -97,10 +96,7 @@ impl UpdateCustomer {
         if self.kind.is_some_and(|kind| kind != customer.kind) {
             return Err(invalid("cannot be changed").in_field("customer.kind").into());
         }
-        if customer.erase_time.is_some() {
-            let message = format!("{} is erased.", self.id);
-            return Err(Problem::new(Reason::SubjectErased, message).into());
-        }
+        check_not_erased(customer)?;
         if let Some(profile) = &self.profile {
             profile::check_kind(profile, customer.kind).at("customer.profile")?;
             check_complete(customer)?;

@@ -5,12 +5,12 @@ use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
+use shared::mask::Mask;
 use shared::time::Timestamp;
 use strongroom_proto::accounts::v1 as wire;
 use tonic::{Request, Response, Status};
 
 use super::control::Begin;
-use super::masks::Mask;
 use super::{Rpc, encode, holders};
 use crate::domain::{AccountId, CustomerId, Holder, Role, holder_name, parse_holder_name};
 use crate::error::Error;

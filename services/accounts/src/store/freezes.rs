@@ -12,9 +12,7 @@ use shared::money::Units;
 use shared::time::Timestamp;
 
 use super::schema::freezes;
-use crate::domain::{
-    AccountId, CustomerId, Direction, Freeze, FreezeId, FreezePosition, Frozen,
-};
+use crate::domain::{AccountId, CustomerId, Direction, Freeze, FreezeId, FreezePosition, Frozen};
 
 #[derive(Debug, Queryable, Insertable, Selectable)]
 #[diesel(table_name = freezes)]

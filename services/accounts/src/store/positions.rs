@@ -8,9 +8,7 @@ use shared::ids::TenantId;
 use shared::time::Timestamp;
 
 use super::{account_holders, accounts, customers, freezes};
-use crate::domain::{
-    Account, AccountId, CustomerId, Freeze, Frozen, Holder, Position, Principal,
-};
+use crate::domain::{Account, AccountId, CustomerId, Freeze, Frozen, Holder, Position, Principal};
 
 /// Reads the position of an account. The version of its controls is read first: what is read with
 /// it is then at least as new, and what comes in between has a version of its own.

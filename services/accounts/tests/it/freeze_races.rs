@@ -84,7 +84,7 @@ async fn a_freeze_holds_whatever_becomes_of_the_ledger_and_the_service_meanwhile
         let repeated = client.customers.freeze_customer(request).await.unwrap();
         assert!(repeated.metadata().contains_key("strongroom-replayed"));
         let freeze = repeated.into_inner();
-        assert_eq!(client.freezes(&customer, true, "").await, [freeze.name.clone()]);
+        assert_eq!(client.freezes(&customer, true, "").await, std::slice::from_ref(&freeze.name));
         client.unfreeze(&freeze.name).await.unwrap();
         assert_eq!(is_stopped(&world, &name), (false, false));
     }

@@ -1,5 +1,8 @@
 //! Freezes: a set on an account or a customer, whose union the ledger has before the answer.
 
+use std::time::Duration;
+
+use shared::clock::Clock;
 use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
 use strongroom_proto::accounts::v1 as wire;
@@ -198,7 +201,9 @@ async fn only_so_many_hold_at_once_and_lists_give_the_latest_first() {
 }
 
 /// What is wrong, where, and how to get it wrong.
-const BAD: &[(Reason, &str, fn(&mut wire::FreezeAccountRequest))] = &[
+type Bad = (Reason, &'static str, fn(&mut wire::FreezeAccountRequest));
+
+const BAD: &[Bad] = &[
     (Reason::FieldInvalid, "parent", |r| r.parent = "accounts/1".into()),
     (Reason::FieldInvalid, "freeze", |r| r.freeze = None),
     (Reason::FieldInvalid, "freeze_id", |r| r.freeze_id = "x".into()),
@@ -278,12 +283,7 @@ async fn one_that_ends_does_so_by_the_clock_alone() {
     let customer = client.customer().await;
     let name = client.account(&customer).await;
     let mut request = of_customer(&customer);
-    let end = std::time::SystemTime::now() + std::time::Duration::from_secs(2);
-    let micros = end.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
-    let end = prost_types::Timestamp {
-        seconds: i64::try_from(micros / 1_000_000).unwrap(),
-        nanos: i32::try_from(micros % 1_000_000 * 1_000).unwrap(),
-    };
+    let end = Clock::system().now().plus(Duration::from_secs(2)).encode();
     request.freeze.as_mut().unwrap().end_time = Some(end);
     let freeze = client.freeze_customer(request.clone()).await.unwrap();
     let controls = world.peers.ledger_account(&name).unwrap().controls.remove(0);

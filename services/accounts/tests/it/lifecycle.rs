@@ -64,6 +64,9 @@ pub(crate) fn in_ledger(world: &World, name: &str) -> LedgerState {
     world.peers.ledger_account(name).unwrap().state()
 }
 
+/// What is refused in a state, and what would allow it; then the act that leaves the state.
+type Step = (&'static str, &'static [(Act, &'static str)], Act, State);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_state_allows_what_its_table_says_and_refusals_name_it() {
     use Act::{Close, Dormant, Reactivate, Reopen};
@@ -71,8 +74,7 @@ async fn each_state_allows_what_its_table_says_and_refusals_name_it() {
     let mut client = world.client();
     let customer = client.customer().await;
     let name = client.account(&customer).await;
-    // What is refused in a state, and what would allow it; then the act that leaves the state.
-    let steps: [(&str, &[(Act, &str)], Act, State); 5] = [
+    let steps: [Step; 5] = [
         ("OPEN", &[(Reactivate, "DORMANT"), (Reopen, "CLOSED")], Dormant, State::Dormant),
         ("DORMANT", &[(Dormant, "OPEN"), (Reopen, "CLOSED")], Reactivate, State::Open),
         ("OPEN", &[(Reactivate, "DORMANT")], Dormant, State::Dormant),

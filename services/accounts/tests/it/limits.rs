@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::fakes::Failure;
 use crate::setup::{Client, World, eventually, request_id};
 
-fn money(currency: &str, amount: &str) -> Option<Money> {
-    Some(Money { currency: currency.to_owned(), amount: amount.to_owned() })
+fn money(currency: &str, amount: &str) -> Money {
+    Money { currency: currency.to_owned(), amount: amount.to_owned() }
 }
 
 fn daily() -> Limit {
@@ -25,7 +25,7 @@ fn daily() -> Limit {
         id: "daily-card".to_owned(),
         effect: Effect::Debit.into(),
         window: Window::Day.into(),
-        max_amount: money("EUR", "500.00"),
+        max_amount: Some(money("EUR", "500.00")),
         max_count: 20,
         types: vec!["CARD".to_owned()],
         scope: Scope::Customer.into(),
@@ -97,7 +97,9 @@ async fn limits_are_replaced_as_a_whole() {
 }
 
 /// What is wrong, where, and how to get it wrong.
-const BAD: &[(Reason, &str, fn(&mut Vec<Limit>))] = &[
+type Bad = (Reason, &'static str, fn(&mut Vec<Limit>));
+
+const BAD: &[Bad] = &[
     (Reason::FieldInvalid, "limits", |all| *all = vec![daily(); 33]),
     (Reason::FieldInvalid, "limits[1].id", |all| all.push(daily())),
     (Reason::FieldInvalid, "limits[0].id", |all| all[0].id = "Daily".into()),
@@ -113,10 +115,10 @@ const BAD: &[(Reason, &str, fn(&mut Vec<Limit>))] = &[
         (all[0].max_amount, all[0].max_count) = (None, 0);
     }),
     (Reason::FieldInvalid, "limits[0].max_amount.amount", |all| {
-        all[0].max_amount = money("EUR", "0");
+        all[0].max_amount = Some(money("EUR", "0"));
     }),
     (Reason::CurrencyMismatch, "limits[0].max_amount.currency", |all| {
-        all[0].max_amount = money("CHF", "5");
+        all[0].max_amount = Some(money("CHF", "5"));
     }),
     (Reason::FieldInvalid, "limits[0].max_count", |all| all[0].max_count = -1),
     (Reason::FieldInvalid, "limits[0].max_count", |all| {

@@ -40,7 +40,6 @@ mod list_retention_interests;
 mod list_rotations;
 mod list_subjects;
 mod lookup_records;
-mod masks;
 mod open_break_glass;
 mod place_legal_hold;
 mod purge_record;

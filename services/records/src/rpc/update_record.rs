@@ -9,6 +9,7 @@ use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
+use shared::mask::Mask;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::records::v1 as wire;
@@ -16,7 +17,6 @@ use tonic::codegen::Bytes;
 use tonic::{Request, Response, Status};
 
 use super::content::{self, size};
-use super::masks::Mask;
 use super::{Rpc, encode};
 use crate::domain::content_type::ContentType;
 use crate::domain::record::{Record, RecordId};

@@ -5,13 +5,13 @@ use serde::Serialize;
 use shared::field::{self, At as _, Decoded, invalid};
 use shared::grpc::Call;
 use shared::grpc::call::Created;
+use shared::mask::Mask;
 use shared::outcome::Once;
 use shared::problem::{Problem, Reason};
 use shared::time::Timestamp;
 use strongroom_proto::records::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use super::masks::Mask;
 use super::{Rpc, encode, get_record_type, record_types, types};
 use crate::domain::access::Action;
 use crate::domain::record_type::RecordType;

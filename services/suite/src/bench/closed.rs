@@ -79,9 +79,7 @@ pub(super) async fn in_a_process_of_its_own(
     let answer = process.line(SILENCE).await.map_err(BenchError::Load)?;
     let answer = answer.ok_or_else(|| BenchError::Load("they ended early".to_owned()))?;
     process.stop().await.map_err(BenchError::Load)?;
-    serde_json::from_str::<Result<Loaded, String>>(&answer)
-        .map_err(told)?
-        .map_err(BenchError::Load)
+    serde_json::from_str::<Result<Loaded, String>>(&answer).map_err(told)?.map_err(BenchError::Load)
 }
 
 /// `main` of that process.

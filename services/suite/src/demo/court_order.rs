@@ -1,5 +1,5 @@
-//! A court order: an account is frozen in part while everybody tries to empty it, a second authority
-//! freezes it altogether, and each of them lets go of its own alone.
+//! A court order: an account is frozen in part while everybody tries to empty it, a second
+//! authority freezes it altogether, and each of them lets go of its own alone.
 
 use std::io::Write;
 
@@ -57,10 +57,9 @@ struct Order {
 
 impl CourtOrder<'_> {
     async fn open(&mut self) -> Result<Books, DemoError> {
-        self.teller.out.chapter(
-            "A customer with money",
-            "Ada has 500 euros, and pays Grace now and then.",
-        )?;
+        self.teller
+            .out
+            .chapter("A customer with money", "Ada has 500 euros, and pays Grace now and then.")?;
         let ada = self.teller.customer("Ada Lovelace").await?;
         let grace = self.teller.customer("Grace Hopper").await?;
         let teller = &mut self.teller;
@@ -244,7 +243,8 @@ impl CourtOrder<'_> {
         let request = wire::GetAccountRequest { name: held.account.clone() };
         let account = given(METHOD, self.teller.clients.accounts.get_account(request).await)?;
         let effect = account.effect.unwrap_or_default();
-        let found = [effect.debits.to_string(), effect.credits.to_string(), effect.reasons.join(", ")];
+        let found =
+            [effect.debits.to_string(), effect.credits.to_string(), effect.reasons.join(", ")];
         let [debits, credits, reasons] = found.clone();
         self.teller.out.answer(&[
             ("effect.debits", debits),

@@ -136,7 +136,9 @@ fn class(class: ledger::AccountClass) -> &'static str {
 fn overdraft(overdraft: Option<&ledger::Overdraft>) -> String {
     match overdraft.and_then(|overdraft| overdraft.bound.as_ref()) {
         Some(Bound::Unbounded(true)) => "unbounded".to_owned(),
-        Some(Bound::Limit(limit)) if limit.amount.bytes().any(|byte| matches!(byte, b'1'..=b'9')) => {
+        Some(Bound::Limit(limit))
+            if limit.amount.bytes().any(|byte| matches!(byte, b'1'..=b'9')) =>
+        {
             limit.amount.clone()
         }
         _ => String::new(),
@@ -148,9 +150,8 @@ fn limits(limits: &[ledger::Limit]) -> Vec<Vec<u8>> {
 }
 
 fn is_in_force(block: &ledger::Block, now: Timestamp) -> bool {
-    let time = |time: Option<prost_types::Timestamp>| {
-        time.and_then(|time| Timestamp::decode(time).ok())
-    };
+    let time =
+        |time: Option<prost_types::Timestamp>| time.and_then(|time| Timestamp::decode(time).ok());
     time(block.start_time).is_none_or(|start| start <= now)
         && time(block.end_time).is_none_or(|end| now < end)
 }

@@ -214,7 +214,7 @@ fn is_pending(account: &accounts::Account) -> bool {
     account.state() == accounts::account::State::Pending
 }
 
-/// That accounts does not know of the ledger having the latest controls, which is what PENDING means.
+/// That accounts does not know of the ledger having the latest controls. PENDING means just that.
 fn unacknowledged(account: &accounts::Account) -> Option<String> {
     let effect = account.effect.as_ref().filter(|_| !is_pending(account))?;
     let (version, acknowledged) = (effect.version, effect.acknowledged_version);

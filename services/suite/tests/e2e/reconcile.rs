@@ -3,16 +3,17 @@
 
 use std::path::Path;
 
+use ::suite::{Addresses, Clients};
 use diesel::connection::SimpleConnection as _;
 use rustix::process::Signal;
 use strongroom_proto::transactions::v1 as ledger;
 use strongroom_proto::transactions::v1::AccountClass;
-use suite::{Addresses, Clients};
 use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use crate::child::{Child, strongroom};
 use crate::dump::Dumper;
+use crate::restore::suite;
 use crate::wire::{open, request_id};
 use crate::world::{folder, run};
 
@@ -53,7 +54,8 @@ async fn register(child: &Child, source: Option<&str>) -> String {
 /// Does something behind the back of a service.
 fn tamper(dumper: &Dumper, statement: &str, account: &str) {
     let id: Uuid = account.strip_prefix("accounts/").unwrap().parse().unwrap();
-    let statement = format!("SET session_replication_role = replica; {statement} WHERE id = '{id}'");
+    let statement =
+        format!("SET session_replication_role = replica; {statement} WHERE id = '{id}'");
     block_in_place(|| dumper.admin().batch_execute(&statement).unwrap());
 }
 
@@ -63,7 +65,10 @@ fn what_accounts_and_the_ledger_do_not_agree_on_is_named() {
         let folder = folder();
         let state = folder.path().join("state");
         let dumper = block_in_place(|| Dumper::start(folder.path()));
-        let child = block_in_place(|| Child::start_on(&state, dumper.url()));
+        let mut command = suite(&state, dumper.url());
+        // What the service repairs by itself once an hour it does not repair meanwhile.
+        command.env("STRONGROOM_RECONCILE_INTERVAL", "3600");
+        let child = block_in_place(|| Child::launch(&state, command));
         let clients = Clients::new(child.at, None).unwrap();
         let mut accounts = Vec::new();
         for _ in 0..5 {

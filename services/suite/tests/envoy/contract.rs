@@ -4,8 +4,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 
 /// One RPC over HTTP.
 pub(crate) struct Route {
-    /// `strongroom.accounts.v1.AccountService.GetAccount`; with its path behind it where that is not
-    /// the method's first.
+    /// `strongroom.accounts.v1.AccountService.GetAccount`; with its path behind it where that is
+    /// not the method's first.
     pub(crate) method: String,
     verb: String,
     /// The segments of `/v1/accounts/*`.

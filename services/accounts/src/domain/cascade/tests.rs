@@ -9,7 +9,7 @@ use shared::money::Currency;
 use super::*;
 use crate::domain::{
     AccountClass, AccountId, CustomerId, CustomerKind, FreezeId, Frozen, Kyc, KycState, NewAccount,
-    Overdraft, PRINCIPALS_MAX, Role, later,
+    Overdraft, PRINCIPALS_MAX, Role,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 const LEDGER_BLOCKS_MAX: usize = 64;
 
 fn at(hours: u64) -> Timestamp {
-    later(NOW, Duration::from_secs(hours * 3_600))
+    NOW.plus(Duration::from_secs(hours * 3_600))
 }
 
 fn account(state: AccountState) -> Account {

@@ -63,7 +63,7 @@ async fn all<F: Future<Output = Result<String, Status>>>(
             progress.say(&format!("creating {what}: {index} of {count}"));
         }
     };
-    let made = stream::iter(0..count).inspect(|index| tell(*index)).map(make);
-    let made = made.buffered(arguments.callers).try_collect().await;
-    made.map_err(|status: Status| BenchError::Load(status.message().to_owned()))
+    let creating = stream::iter(0..count).inspect(|index| tell(*index)).map(make);
+    let names = creating.buffered(arguments.callers).try_collect().await;
+    names.map_err(|status: Status| BenchError::Load(status.message().to_owned()))
 }

@@ -71,12 +71,14 @@ impl Floor {
                        SELECT * FROM accounts.floor_numbered WHERE n = :n;\n"
                 .to_owned());
         }
-        let mut script = "BEGIN;\n".to_owned();
+        let mut script = vec!["BEGIN;\n".to_owned()];
         for (schema, table) in self.tables() {
             admin.0.batch_execute(&format!(
                 "CREATE TABLE accounts.floor_{table} (LIKE {schema}.{table} INCLUDING INDEXES); \
-                 CREATE TABLE accounts.floor_{table}_row AS SELECT * FROM {schema}.{table} LIMIT 1; \
-                 GRANT SELECT, INSERT ON accounts.floor_{table}, accounts.floor_{table}_row TO {ROLE}"
+                 CREATE TABLE accounts.floor_{table}_row AS \
+                     SELECT * FROM {schema}.{table} LIMIT 1; \
+                 GRANT SELECT, INSERT \
+                     ON accounts.floor_{table}, accounts.floor_{table}_row TO {ROLE}"
             ))?;
             let columns = admin.text(&format!(
                 "SELECT string_agg(CASE WHEN column_name IN ({IDS}) THEN 'gen_random_uuid()' \
@@ -84,12 +86,13 @@ impl Floor {
                  FROM information_schema.columns \
                  WHERE table_schema = '{schema}' AND table_name = '{table}'"
             ))?;
-            script += &format!(
+            script.push(format!(
                 "INSERT INTO accounts.floor_{table} \
                  SELECT {columns} FROM accounts.floor_{table}_row;\n"
-            );
+            ));
         }
-        Ok(script + "COMMIT;\n")
+        script.push("COMMIT;\n".to_owned());
+        Ok(script.concat())
     }
 }
 

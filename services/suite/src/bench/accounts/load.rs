@@ -209,8 +209,8 @@ impl Api {
 
     async fn list_accounts(&mut self, customer: &str) -> Result<(), Status> {
         let filter = format!("customer = \"{customer}\"");
-        let request =
-            self.asked(wire::ListAccountsRequest { filter, ..wire::ListAccountsRequest::default() });
+        let request = self
+            .asked(wire::ListAccountsRequest { filter, ..wire::ListAccountsRequest::default() });
         self.accounts.list_accounts(request).await.map(drop)
     }
 

@@ -17,7 +17,7 @@ const DIM: Style = Style::new().dimmed();
 /// Calls, against their floor where they have one.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Call {
-    call: Kind,
+    kind: Kind,
     #[serde(flatten)]
     loaded: Loaded,
     ratio_floor: Option<f64>,
@@ -25,9 +25,9 @@ pub(super) struct Call {
 
 impl Call {
     /// The medians of several rounds.
-    pub(super) fn new(call: Kind, rounds: &[Loaded], floor: Option<f64>) -> Self {
+    pub(super) fn new(kind: Kind, rounds: &[Loaded], floor: Option<f64>) -> Self {
         let loaded = Loaded::medians(rounds);
-        Self { call, loaded, ratio_floor: floor.map(|floor| loaded.per_second / floor) }
+        Self { kind, loaded, ratio_floor: floor.map(|floor| loaded.per_second / floor) }
     }
 }
 
@@ -89,16 +89,17 @@ impl Report {
                 format!("{:.1} s, no disagreement", self.compared_seconds),
             ),
             (
-                "INSERT of a customer's rows, of an account's; SELECT of one, by pgbench".to_owned(),
+                "INSERT of a customer's rows, of an account's; SELECT of one, by pgbench"
+                    .to_owned(),
                 format!("{customer}/s, {account}/s; {select}/s"),
             ),
         ];
-        for Call { call, loaded, ratio_floor } in &self.calls {
-            let work = format!("{}, {} callers, p50 / p99", call.name(), self.callers);
+        for Call { kind, loaded, ratio_floor } in &self.calls {
+            let work = format!("{}, {} callers, p50 / p99", kind.name(), self.callers);
             rows.push((work, loaded.to_string()));
-            rows.extend(ratio_floor.map(|ratio| {
-                ("the same, x pgbench".to_owned(), format!("{ratio:.3}"))
-            }));
+            rows.extend(
+                ratio_floor.map(|ratio| ("the same, x pgbench".to_owned(), format!("{ratio:.3}"))),
+            );
         }
         let memory = self.memory_bytes.map_or_else(|| "-".to_owned(), mebibytes);
         rows.push(("memory of accounts under these".to_owned(), memory));

@@ -17,8 +17,8 @@ use shared::task::blocking;
 use uuid::Uuid;
 
 use super::books::create_tenant;
-use super::closed::{Loaded, Rounds};
 use super::child::{LOAD_RECORDS, SERVE_RECORDS, SERVE_UNSEALED, Service};
+use super::closed::{Loaded, Rounds};
 use super::error::BenchError;
 use super::machine::Machine;
 use super::pgbench::Pgbench;

@@ -1,9 +1,12 @@
 //! What is asked of accounts and has to reach the ledger.
 
+use std::time::Duration;
+
 use strongroom_proto::accounts::v1 as wire;
+use strongroom_proto::records::v1 as records;
 use strongroom_proto::transactions::v1 as ledger;
 use suite::Clients;
-use tonic::Status;
+use tonic::{Request, Status};
 use uuid::Uuid;
 use wire::freeze::Direction;
 
@@ -33,8 +36,21 @@ macro_rules! acts {
             /// Asks for it, and gives the name of what it made or changed, and whether it had been
             /// done before.
             pub(super) async fn send(&self, clients: &Clients) -> Result<(String, bool), Status> {
+                self.send_within(clients, None).await
+            }
+
+            /// The same with a deadline of the caller's own.
+            pub(super) async fn send_within(
+                &self,
+                clients: &Clients,
+                timeout: Option<Duration>,
+            ) -> Result<(String, bool), Status> {
                 match self.clone() {
                     $(Self::$act(request) => {
+                        let mut request = Request::new(request);
+                        if let Some(timeout) = timeout {
+                            request.set_timeout(timeout);
+                        }
                         let answer = clients.$client.clone().$method(request).await?;
                         let is_replay = is_replay(&answer);
                         Ok((answer.into_inner().name, is_replay))
@@ -175,6 +191,32 @@ pub(super) fn close(name: &str, disposition: &str) -> Act {
 pub(super) fn reopen(name: &str) -> Act {
     let (name, request_id) = (name.to_owned(), request_id());
     Act::Reopen(wire::ReopenAccountRequest { name, request_id, ..Default::default() })
+}
+
+/// A document about somebody.
+pub(super) fn passport(subject: String) -> records::CreateRecordRequest {
+    let record = records::Record {
+        subject,
+        r#type: "passport".to_owned(),
+        content_type: "application/pdf".to_owned(),
+        content: b"%PDF".as_slice().into(),
+        ..Default::default()
+    };
+    records::CreateRecordRequest {
+        record: Some(record),
+        request_id: request_id(),
+        ..Default::default()
+    }
+}
+
+/// Begins to look at who a customer is, without which nobody approves.
+pub(super) fn submission(name: &str, record: &str) -> wire::SubmitKycRequest {
+    wire::SubmitKycRequest {
+        name: name.to_owned(),
+        evidence: vec![format!("{record}/versions/1")],
+        request_id: request_id(),
+        ..Default::default()
+    }
 }
 
 /// Approves a customer until a time.

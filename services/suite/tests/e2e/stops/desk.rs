@@ -8,7 +8,6 @@ use shared::testing::refusal;
 use strongroom_proto::accounts::v1 as accounts;
 use strongroom_proto::outcomes::v1::GetOutcomeRequest;
 use strongroom_proto::outcomes::v1::outcome::State;
-use strongroom_proto::records::v1 as records;
 use strongroom_proto::transactions::v1 as wire;
 use suite::{Addresses, Api, Clients};
 use tonic::{Response, Status};
@@ -16,8 +15,8 @@ use wire::books_service_client::BooksServiceClient;
 use wire::hold_service_client::HoldServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 
-use super::act::{Act, open};
-use crate::wire::{customer, request_id, send, source, transfer};
+use super::act::{Act, open, passport, submission};
+use crate::wire::{customer, send, source, transfer};
 use crate::world::now;
 
 /// Looks for something that comes by itself, and the pause between two.
@@ -62,26 +61,13 @@ impl Desk {
         created.unwrap().into_inner().name
     }
 
-    /// Begins to look at who a customer is, without which nobody approves.
+    /// Begins to look at who a customer is.
     pub(super) async fn submit(&self, name: &str) {
         let mut customers = self.clients.customers.clone();
         let asked = accounts::GetCustomerRequest { name: name.to_owned(), ..Default::default() };
         let subject = customers.get_customer(asked).await.unwrap().into_inner().subject;
-        let record = records::Record {
-            subject,
-            r#type: "passport".to_owned(),
-            content_type: "application/pdf".to_owned(),
-            content: b"%PDF".as_slice().into(),
-            ..Default::default()
-        };
-        let create = records::CreateRecordRequest { record: Some(record), ..Default::default() };
-        let record = self.clients.records.clone().create_record(create).await.unwrap();
-        let submit = accounts::SubmitKycRequest {
-            name: name.to_owned(),
-            evidence: vec![format!("{}/versions/1", record.into_inner().name)],
-            request_id: request_id(),
-            ..Default::default()
-        };
+        let record = self.clients.records.clone().create_record(passport(subject)).await;
+        let submit = submission(name, &record.unwrap().into_inner().name);
         customers.submit_kyc(submit).await.unwrap();
     }
 

@@ -13,7 +13,8 @@ use tokio::task::{JoinSet, block_in_place};
 use tonic::{Code, Status};
 
 use super::act::{
-    Act, close, dormant, freeze_account, freeze_customer, limit, open, reopen, suspend,
+    Act, approve, close, dormant, freeze_account, freeze_customer, limit, open, passport, reopen,
+    submission, suspend,
 };
 use super::desk::{Desk, until};
 use super::process::{Processes, Service};
@@ -86,9 +87,13 @@ impl Caller {
             let (mut customers, request) = (desk.clients.customers.clone(), request.clone());
             async move { customers.create_customer(request).await }
         };
-        let customer = decided(create).await.unwrap().into_inner().name;
+        let created = decided(create).await.unwrap().into_inner();
+        let customer = created.name;
         let (opening, account) = open(&customer);
         self.act(&opening).await;
+        self.submit(&customer, created.subject).await;
+        let later = prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 };
+        self.act(&approve(&customer, Some(later))).await;
         self.pay(&desk.house, &account, "5.00").await.unwrap();
 
         let (freeze, lift) = freeze_account(&account, Direction::Debit);
@@ -111,6 +116,22 @@ impl Caller {
         }
         self.act(&reopen(&account)).await;
         account
+    }
+
+    /// Begins to look at who a customer is.
+    async fn submit(&self, customer: &str, subject: String) {
+        let (record, clients) = (passport(subject), &self.desk.clients);
+        let create = || {
+            let (mut records, record) = (clients.records.clone(), record.clone());
+            async move { records.create_record(record).await }
+        };
+        let record = decided(create).await.unwrap().into_inner();
+        let submission = submission(customer, &record.name);
+        let submit = || {
+            let (mut customers, submission) = (clients.customers.clone(), submission.clone());
+            async move { customers.submit_kyc(submission).await }
+        };
+        decided(submit).await.unwrap();
     }
 
     async fn act(&self, act: &Act) {

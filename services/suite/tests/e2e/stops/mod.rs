@@ -11,3 +11,4 @@ mod order;
 mod process;
 mod race;
 mod restored;
+mod step;

@@ -1,5 +1,5 @@
-//! The network between accounts and the ledger goes, at every act and at each of its steps: before
-//! the ledger hears of it, and when the ledger has done it and its answer is lost.
+//! The network between accounts and the ledger goes, or one of them dies, at every act and at each
+//! of its steps. Nobody helps, and in the end both have the same.
 
 use std::time::Duration;
 
@@ -9,115 +9,55 @@ use diesel::{PgConnection, QueryableByName, RunQueryDsl as _};
 use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
 use strongroom_proto::outcomes::v1::outcome::State;
-use strongroom_proto::transactions::v1 as wire;
 use tokio::task::{block_in_place, spawn_blocking};
 use tonic::Status;
-use wire::ledger_account::State as LedgerState;
 
-use super::act::{
-    Act, ORDER, approve, close, dormant, freeze_account, freeze_customer, limit, open, reopen,
-    suspend,
-};
+use super::act::{Act, open};
 use super::desk::{Desk, until};
-use crate::trio::Trio;
+use super::process::{Processes, Service};
+use super::step::{Step, steps};
 use crate::wire::cents;
 use crate::world::run;
 
-use strongroom_proto::accounts::v1::freeze::Direction;
-
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(86_400);
+/// For how long a call has its request id, where nobody gives that back.
+const LEASE: Duration = Duration::from_secs(2);
 
-/// What the ledger has of an account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Seen {
-    /// Why something is forbidden.
-    reason: &'static str,
-    limits: usize,
-    is_closed: bool,
-}
-
-impl Seen {
-    const OPEN: Self = Self { reason: "", limits: 0, is_closed: false };
-
-    fn because(reason: &'static str) -> Self {
-        Self { reason, ..Self::OPEN }
-    }
-
-    async fn holds(self, desk: &Desk, name: &str) -> bool {
-        let Some(found) = desk.find(name).await else { return false };
-        let controls = desk.controls(name).await;
-        let reasons: Vec<&str> =
-            controls.blocks.iter().map(|block| block.reason_code.as_str()).collect();
-        reasons == Vec::from_iter(Some(self.reason).filter(|reason| !reason.is_empty()))
-            && controls.limits.len() == self.limits
-            && (found.state() == LedgerState::Closed) == self.is_closed
-    }
-}
-
-/// An act on an account, and what the ledger has after each of its steps.
-struct Step {
-    act: Act,
-    seen: Vec<Seen>,
-}
-
-/// Every act, one after the other.
-fn steps(customer: &str, account: &str, pot: &str, opening: Act) -> Vec<Step> {
-    let (freeze, lift) = freeze_account(account, Direction::All);
-    let (order, end) = freeze_customer(customer, Direction::Debit);
-    let (suspend, reinstate) = suspend(customer);
-    let (dormant, reactivate) = dormant(account);
-    let limited = Seen { limits: 1, ..Seen::OPEN };
-    let closing = Seen { reason: "CLOSING", ..limited };
-    let later = prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 };
-    let steps = [
-        (opening, vec![Seen::OPEN]),
-        (freeze, vec![Seen::because(ORDER)]),
-        (lift, vec![Seen::OPEN]),
-        (order, vec![Seen::because(ORDER)]),
-        (end, vec![Seen::OPEN]),
-        (suspend, vec![Seen::because("SUSPENDED")]),
-        (reinstate, vec![Seen::OPEN]),
-        (limit(account, "9.00"), vec![limited]),
-        (dormant, vec![Seen { reason: "DORMANT", ..limited }]),
-        (reactivate, vec![limited]),
-        (close(account, pot), vec![closing, Seen { is_closed: true, ..closing }]),
-        (reopen(account), vec![Seen { is_closed: true, ..limited }, limited]),
-        (approve(customer, Some(later)), vec![Seen { reason: "KYC_EXPIRED", ..limited }]),
-    ];
-    steps.into_iter().map(|(act, seen)| Step { act, seen }).collect()
-}
-
-/// Where the network goes.
+/// What goes, and at which step of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
-    /// On the way there.
+    /// The network, before the ledger is asked.
     Request,
-    /// On the way back from this step of an act.
+    /// The network, when the ledger has done what it was asked for.
     Answer(usize),
+    /// Accounts, while the ledger is at work.
+    Accounts(usize),
+    /// The ledger, while it is at work.
+    Ledger(usize),
 }
 
 struct Line {
-    trio: Trio,
+    processes: Processes,
     desk: Desk,
 }
 
 impl Line {
-    /// Acts while the network goes, and gives what the caller is told; nothing where the act has no
+    /// Acts while something goes, and gives what the caller is told; nothing where the act has no
     /// such step.
-    async fn interrupt(&self, step: &Step, account: &str, loss: Loss) -> Option<Status> {
-        let network = &self.trio.to_transactions;
+    async fn interrupt(&mut self, step: &Step, account: &str, loss: Loss) -> Option<Status> {
         let index = match loss {
             Loss::Request => {
-                network.set(Fault::Cut);
+                self.processes.ground.to_transactions.set(Fault::Cut);
                 return Some(step.act.send(&self.desk.clients).await.unwrap_err());
             }
-            Loss::Answer(index) => index,
+            Loss::Answer(index) | Loss::Accounts(index) | Loss::Ledger(index) => index,
         };
         let seen = step.seen.get(index)?;
         let mut lock = block_in_place(|| hold(self.connect()));
         let (act, clients) = (step.act.clone(), self.desk.clients.clone());
-        let asked = tokio::spawn(async move { act.send(&clients).await });
+        let lease = matches!(loss, Loss::Accounts(_)).then_some(LEASE);
+        let asked = tokio::spawn(async move { act.send_within(&clients, lease).await });
         self.until_waiting(1).await;
         for _ in 0..index {
             // Locks are given in the order in which they are asked for: this one comes right behind
@@ -129,16 +69,31 @@ impl Line {
             lock = next.await.unwrap();
             self.until_waiting(1).await;
         }
-        // The ledger has been asked, and its answer does not come through.
-        network.set(Fault::Delay(FOREVER));
+        match loss {
+            Loss::Accounts(_) => self.processes.kill(Service::Accounts),
+            Loss::Ledger(_) => self.processes.kill(Service::Transactions),
+            // The ledger has been asked, and its answer does not come through.
+            _ => self.processes.ground.to_transactions.set(Fault::Delay(FOREVER)),
+        }
         block_in_place(|| release(lock));
-        until("the step", async || seen.holds(&self.desk, account).await).await;
-        network.set(Fault::Cut);
+        if matches!(loss, Loss::Answer(_)) {
+            until("the step", async || seen.holds(&self.desk, account).await).await;
+            self.processes.ground.to_transactions.set(Fault::Cut);
+        }
         Some(asked.await.unwrap().unwrap_err())
     }
 
+    /// Brings back what went.
+    async fn mend(&mut self, loss: Loss) {
+        match loss {
+            Loss::Accounts(_) => self.processes.revive(Service::Accounts).await,
+            Loss::Ledger(_) => self.processes.revive(Service::Transactions).await,
+            _ => self.processes.ground.to_transactions.set(Fault::None),
+        }
+    }
+
     fn connect(&self) -> PgConnection {
-        block_in_place(|| self.trio.transactions.admin())
+        block_in_place(|| self.processes.ground.transactions.admin())
     }
 
     /// Waits until so many wait for the accounts of the ledger.
@@ -166,15 +121,14 @@ fn release(mut conn: PgConnection) {
 }
 
 async fn walk(loss: Loss) {
-    let trio = Trio::start(&["--default-deadline", "60"]).await;
-    let desk = Desk::of(&trio.newcomer(), trio.at).await;
+    let processes = Processes::start(&["--default-deadline", "60"]).await;
+    let desk = Desk::of(&processes.ground.newcomer(), processes.ground.at).await;
     let customer = desk.customer().await;
     desk.submit(&customer).await;
     // Of somebody else, so that each act is about one account.
     let pot = desk.account(&desk.customer().await, "1.00").await;
     let (opening, account) = open(&customer);
-    let line = Line { trio, desk };
-    let desk = &line.desk;
+    let mut line = Line { processes, desk: desk.clone() };
     for step in steps(&customer, &account, &pot, opening) {
         let act = &step.act;
         if matches!(act, Act::Close(_)) {
@@ -184,17 +138,21 @@ async fn walk(loss: Loss) {
             desk.act(act).await;
             continue;
         };
-        let (reason, _, figures) = refusal(&told);
-        assert_eq!((reason, &*figures["peer"]), (Reason::PeerUnavailable, "transactions"));
-        assert!(desk.undelivered().await.contains(&account), "{}", act.operation());
-        assert_eq!(desk.state(act).await, State::InProgress, "{}", act.operation());
-        assert!(!desk.agrees(&account).await, "nothing says that it is not delivered");
+        if !matches!(loss, Loss::Accounts(_)) {
+            let (reason, _, figures) = refusal(&told);
+            assert_eq!((reason, &*figures["peer"]), (Reason::PeerUnavailable, "transactions"));
+            assert!(desk.undelivered().await.contains(&account), "{}", act.operation());
+            assert_eq!(desk.state(act).await, State::InProgress, "{}", act.operation());
+            let effect = desk.get(&account).await.effect.unwrap();
+            assert!(effect.acknowledged_version < effect.version, "{}", act.operation());
+        }
 
-        line.trio.to_transactions.set(Fault::None);
+        line.mend(loss).await;
         let is_done = async || desk.state(act).await == State::Succeeded;
         until(act.operation(), is_done).await;
-        assert!(step.seen.last().unwrap().holds(desk, &account).await, "{}", act.operation());
-        assert!(desk.agrees(&account).await && desk.undelivered().await.is_empty());
+        assert!(step.seen.last().unwrap().holds(&desk, &account).await, "{}", act.operation());
+        assert!(desk.agrees(&account).await, "{}", act.operation());
+        assert_eq!(desk.undelivered().await, [""; 0]);
         let (_, is_replay) = act.send(&desk.clients).await.unwrap();
         assert!(is_replay, "{}", act.operation());
     }
@@ -214,5 +172,21 @@ fn what_the_ledger_has_done_and_nobody_has_heard_is_known_later() {
     run(Box::pin(async {
         walk(Loss::Answer(0)).await;
         walk(Loss::Answer(1)).await;
+    }));
+}
+
+#[test]
+fn what_accounts_dies_over_it_takes_up_again() {
+    run(Box::pin(async {
+        walk(Loss::Accounts(0)).await;
+        walk(Loss::Accounts(1)).await;
+    }));
+}
+
+#[test]
+fn what_the_ledger_dies_over_it_is_told_again() {
+    run(Box::pin(async {
+        walk(Loss::Ledger(0)).await;
+        walk(Loss::Ledger(1)).await;
     }));
 }

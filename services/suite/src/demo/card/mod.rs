@@ -1,26 +1,21 @@
 //! A card: it is topped up, authorises and pays, and what it has paid comes back in two ways.
 
+mod back;
+
 use std::io::Write;
 
 use strongroom_proto::transactions::v1 as wire;
-use tonic::{Response, Status};
 use wire::AccountClass::{Asset, Income, Liability};
 use wire::Direction::{Credit, Debit};
 use wire::hold_service_client::HoldServiceClient;
-use wire::link::Type::{ChargebackOf, RefundOf};
 
-use super::money::eur;
-use super::narrator::{DemoError, Row, check, money};
-use super::story::{given, word};
-use super::teller::{Held, Teller};
 use crate::client::{Api, Clients};
+use crate::demo::money::eur;
+use crate::demo::narrator::{DemoError, Row, check, money};
+use crate::demo::story::{given, word};
+use crate::demo::teller::{Held, Teller};
 use crate::error::Error;
 use crate::options::Addresses;
-
-/// What became of a posting.
-type Answer = Result<Response<wire::Transaction>, Status>;
-
-const CREATE: &str = "TransactionService.CreateTransaction";
 
 /// Plays the story, and prints each call and its answer. An error where anything is not as told.
 pub(super) async fn play(
@@ -57,16 +52,6 @@ struct Books {
     shop: Held,
 }
 
-/// What gives back a part of what was captured.
-struct Back<'a> {
-    kind: &'static str,
-    link: wire::link::Type,
-    capture: &'a str,
-    amount: &'static str,
-    /// Why it is posted whether or not there is money.
-    force: Option<&'static str>,
-}
-
 impl Card<'_> {
     async fn open(&mut self) -> Result<Books, DemoError> {
         self.teller.out.chapter(
@@ -96,7 +81,7 @@ impl Card<'_> {
         const METHOD: &str = "HoldService.CreateHold";
         self.teller.out.chapter(
             "An authorisation",
-            "The shop asks for 120 euros: they stay where they are, and nothing else can have them.",
+            "The shop asks for 120 euros: they stay where they are, and nobody else can have them.",
         )?;
         self.teller.out.call(
             METHOD,
@@ -115,13 +100,16 @@ impl Card<'_> {
         let hold = given(METHOD, self.holds.create_hold(request).await)?;
         self.show(&hold, ["OPEN", "120.00 EUR"])?;
         self.teller.balance(&books.card, ["200.00 EUR", "80.00 EUR"]).await?;
-        self.teller.refused_payment(&books.card, &books.shop, "80.01", "INSUFFICIENT_FUNDS").await?;
+        self.teller
+            .refused_payment(&books.card, &books.shop, "80.01", "INSUFFICIENT_FUNDS")
+            .await?;
         Ok(hold.name)
     }
 
     /// Gives the name of what was posted.
     async fn capture(&mut self, books: &Books, hold: String) -> Result<String, DemoError> {
         const METHOD: &str = "HoldService.CaptureHold";
+        const GET: &str = "HoldService.GetHold";
         self.teller.out.chapter(
             "A part is captured",
             "The shop delivers for 100 euros. What it gets and what the house keeps of it is one \
@@ -142,7 +130,9 @@ impl Card<'_> {
         let captured = given(METHOD, self.holds.capture_hold(request).await)?;
         let posted = captured.transaction.unwrap_or_default();
         self.teller.posted(&posted, &[&books.card, &books.shop, &books.fees])?;
-        let hold = captured.hold.unwrap_or_default();
+        let name = captured.hold.map(|hold| hold.name).unwrap_or_default();
+        self.teller.out.call(GET, &[("name", name.clone())])?;
+        let hold = given(GET, self.holds.get_hold(wire::GetHoldRequest { name }).await)?;
         self.show(&hold, ["CAPTURED", "0.00 EUR"])?;
         self.teller.balance(&books.card, ["100.00 EUR", "100.00 EUR"]).await?;
         Ok(posted.name)
@@ -151,47 +141,6 @@ impl Card<'_> {
     async fn pay_out(&mut self, books: &Books) -> Result<(), DemoError> {
         self.teller.out.chapter("The shop is paid", "60 euros go to its bank.")?;
         self.teller.pay(&books.shop, &books.settlement, "60.00", "PAYOUT").await
-    }
-
-    async fn refund(&mut self, books: &Books, capture: &str) -> Result<(), DemoError> {
-        self.teller.out.chapter(
-            "A refund",
-            "Ada brings back goods for 30 euros. The refund names the entry that it gives back, \
-             and all of them together never exceed it.",
-        )?;
-        let back =
-            Back { kind: "REFUND", link: RefundOf, capture, amount: "30.00", force: None };
-        let posted = self.back(books, &back).await?;
-        let posted = given(CREATE, posted)?;
-        self.teller.posted(&posted, &[&books.shop, &books.card])?;
-        let back = Back { amount: "70.01", ..back };
-        let refused = self.back(books, &back).await?;
-        self.refused(refused, "LINK_EXCEEDS_ORIGINAL")
-    }
-
-    async fn charge_back(&mut self, books: &Books, capture: &str) -> Result<(), DemoError> {
-        self.teller.out.chapter(
-            "A chargeback",
-            "Ada disputes the rest, and the card scheme takes it back from the shop, which has \
-             spent it. It comes whether or not there is money: who posts it says which rule it \
-             overrides, and why, and both stay with it.",
-        )?;
-        let back = Back {
-            kind: "CHARGEBACK",
-            link: ChargebackOf,
-            capture,
-            amount: "70.00",
-            force: None,
-        };
-        let refused = self.back(books, &back).await?;
-        self.refused(refused, "INSUFFICIENT_FUNDS")?;
-        let forced = Back { force: Some("Dispute lost."), ..back };
-        let posted = self.back(books, &forced).await?;
-        let posted = given(CREATE, posted)?;
-        self.teller.posted(&posted, &[&books.shop, &books.card])?;
-        check("whether it is marked", posted.force.is_some().to_string(), "true")?;
-        let again = self.back(books, &Back { amount: "0.01", ..forced }).await?;
-        self.refused(again, "LINK_EXCEEDS_ORIGINAL")
     }
 
     async fn sum_up(&mut self, books: &Books) -> Result<(), DemoError> {
@@ -204,56 +153,6 @@ impl Card<'_> {
         self.teller.balance(fees, ["1.50 EUR", "any"]).await?;
         self.teller.balance(card, ["200.00 EUR", "200.00 EUR"]).await?;
         self.teller.balance(shop, ["-61.50 EUR", "-61.50 EUR"]).await
-    }
-
-    /// Moves a part of what was captured from the shop back to the card.
-    async fn back(
-        &mut self,
-        books: &Books,
-        back: &Back<'_>,
-    ) -> Result<Answer, DemoError> {
-        let amount = back.amount;
-        let entries = [(&books.shop, Debit, amount), (&books.card, Credit, amount)];
-        let link = word(back.link.as_str_name(), "TYPE_");
-        let mut rows = vec![
-            ("type", back.kind.to_owned()),
-            ("links[0]", format!("{link} {amount} EUR of {}, entry 0", back.capture)),
-        ];
-        if let Some(reason) = back.force {
-            rows.push(("force", format!("FUNDS: {reason}")));
-        }
-        self.show_entries(CREATE, rows, &entries)?;
-        let link = wire::Link {
-            r#type: back.link.into(),
-            transaction: back.capture.to_owned(),
-            entry_index: 0,
-            amount: Some(eur(amount)),
-        };
-        let force = back.force.map(|reason| wire::Force {
-            overrides: vec![wire::Override::Funds.into()],
-            reason: reason.to_owned(),
-        });
-        let transaction = wire::Transaction {
-            r#type: back.kind.to_owned(),
-            entries: entries.map(|(held, side, amount)| entry(held, side, amount)).to_vec(),
-            links: vec![link],
-            force,
-            ..wire::Transaction::default()
-        };
-        let request = wire::CreateTransactionRequest {
-            transaction: Some(transaction),
-            request_id: self.teller.request_id("back"),
-            ..wire::CreateTransactionRequest::default()
-        };
-        Ok(self.teller.clients.transactions.create_transaction(request).await)
-    }
-
-    /// A posting that has to be refused.
-    fn refused(&mut self, answer: Answer, reason: &str) -> Result<(), DemoError> {
-        match answer {
-            Ok(_) => check("the posting", "posted", "refused"),
-            Err(status) => self.teller.refusal(&status, reason).map(drop),
-        }
     }
 
     /// A call that posts entries of its own.

@@ -1,13 +1,13 @@
 //! Update masks (AIP-134).
 
-use shared::field::{Decoded, invalid};
+use crate::field::{Decoded, invalid};
 
 /// All fields.
 const ALL: &str = "*";
 
 /// Which fields an update takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mask {
+pub enum Mask {
     /// Those that are named.
     Named(Vec<&'static str>),
     /// Those that are populated.
@@ -16,7 +16,7 @@ pub(super) enum Mask {
 
 impl Mask {
     /// Reads the paths of a mask over these fields.
-    pub(super) fn decode(paths: &[String], known: &'static [&'static str]) -> Decoded<Self> {
+    pub fn decode(paths: &[String], known: &'static [&'static str]) -> Decoded<Self> {
         if paths.is_empty() {
             return Ok(Self::Populated(known));
         }
@@ -31,7 +31,7 @@ impl Mask {
     }
 
     /// The fields, in one order whatever that of the mask.
-    pub(super) fn fields(self, is_populated: impl Fn(&str) -> bool) -> Decoded<Vec<&'static str>> {
+    pub fn fields(self, is_populated: impl Fn(&str) -> bool) -> Decoded<Vec<&'static str>> {
         let fields = match self {
             Self::Named(fields) => fields,
             Self::Populated(known) => {
