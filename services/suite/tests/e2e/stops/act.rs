@@ -92,7 +92,7 @@ fn order(direction: Direction) -> wire::Freeze {
 /// Opens an account of a customer, and gives the name that it will have.
 pub(super) fn open(customer: &str) -> (Act, String) {
     let mut request = account(ledger::AccountClass::Liability);
-    request.account.as_mut().unwrap().customer = customer.to_owned();
+    customer.clone_into(&mut request.account.as_mut().unwrap().customer);
     let name = format!("accounts/{}", request.account_id);
     (Act::Open(request), name)
 }

@@ -9,7 +9,7 @@ use diesel::{PgConnection, QueryableByName, RunQueryDsl as _};
 use shared::problem::Reason;
 use shared::testing::{Fault, refusal};
 use strongroom_proto::outcomes::v1::outcome::State;
-use tokio::task::{block_in_place, spawn_blocking};
+use tokio::task::block_in_place;
 use tonic::Status;
 
 use super::act::{Act, open};
@@ -63,10 +63,10 @@ impl Line {
             // Locks are given in the order in which they are asked for: this one comes right behind
             // the step that waits.
             let conn = self.connect();
-            let next = spawn_blocking(move || hold(conn));
+            let next = std::thread::spawn(move || hold(conn));
             self.until_waiting(2).await;
             block_in_place(|| release(lock));
-            lock = next.await.unwrap();
+            lock = block_in_place(|| next.join().unwrap());
             self.until_waiting(1).await;
         }
         match loss {
@@ -162,31 +162,30 @@ async fn walk(loss: Loss) {
     desk.assert_books().await;
 }
 
+fn walk_all(losses: &[Loss]) {
+    run(async {
+        for loss in losses {
+            Box::pin(walk(*loss)).await;
+        }
+    });
+}
+
 #[test]
 fn what_the_ledger_does_not_hear_it_hears_later() {
-    run(Box::pin(walk(Loss::Request)));
+    walk_all(&[Loss::Request]);
 }
 
 #[test]
 fn what_the_ledger_has_done_and_nobody_has_heard_is_known_later() {
-    run(Box::pin(async {
-        walk(Loss::Answer(0)).await;
-        walk(Loss::Answer(1)).await;
-    }));
+    walk_all(&[Loss::Answer(0), Loss::Answer(1)]);
 }
 
 #[test]
 fn what_accounts_dies_over_it_takes_up_again() {
-    run(Box::pin(async {
-        walk(Loss::Accounts(0)).await;
-        walk(Loss::Accounts(1)).await;
-    }));
+    walk_all(&[Loss::Accounts(0), Loss::Accounts(1)]);
 }
 
 #[test]
 fn what_the_ledger_dies_over_it_is_told_again() {
-    run(Box::pin(async {
-        walk(Loss::Ledger(0)).await;
-        walk(Loss::Ledger(1)).await;
-    }));
+    walk_all(&[Loss::Ledger(0), Loss::Ledger(1)]);
 }
