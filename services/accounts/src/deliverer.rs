@@ -1,6 +1,6 @@
 //! Brings the ledger to what this service knows of accounts, and settles the requests that asked
-//! for it. Every step repeats safely, so calls and the reconciler may take it at the same time: what
-//! is sent is full state under a version, and the ledger keeps the newest.
+//! for it. Every step repeats safely, so calls and the reconciler may take it at the same time:
+//! what is sent is full state under a version, and the ledger keeps the newest.
 
 use std::collections::BTreeSet;
 

@@ -49,7 +49,12 @@ pub struct Config {
     )]
     pub reconcile_batch: u16,
     /// Seconds between two comparisons of all accounts with the ledger; the first is at the start
-    #[arg(long, env = "STRONGROOM_COMPARE_INTERVAL", default_value = "3600", value_parser = seconds)]
+    #[arg(
+        long,
+        env = "STRONGROOM_COMPARE_INTERVAL",
+        default_value = "3600",
+        value_parser = seconds
+    )]
     pub compare_interval: Duration,
 }
 

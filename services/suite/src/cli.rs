@@ -60,8 +60,8 @@ enum Command {
     Erasure(export::ErasureArguments),
     /// Compare every account of a tenant with the ledger
     ///
-    /// Prints what the two do not agree on. The exit code is 0 where there is nothing, 1 where there
-    /// is something, and 2 where they could not be compared.
+    /// Prints what the two do not agree on. The exit code is 0 where there is nothing, 1 where
+    /// there is something, and 2 where they could not be compared.
     Reconcile(reconcile::Arguments),
     /// Verify exports, proofs, statements, reports of accesses and erasures without a server and a
     /// database

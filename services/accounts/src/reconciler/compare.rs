@@ -1,5 +1,5 @@
-//! The comparison of all accounts with the ledger: two walks in the order of ids, side by side. What
-//! the ledger has otherwise is delivered anew, under a version above the one that it has.
+//! The comparison of all accounts with the ledger: two walks in the order of ids, side by side.
+//! What the ledger has otherwise is delivered anew, under a version above the one that it has.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Dormancy and its end: both turn an account from one state to another, and the ledger has to know.
+//! Dormancy and its end: both turn an account from one state to another, and the ledger has to
+//! know.
 
 use diesel::PgConnection;
 use serde::Serialize;

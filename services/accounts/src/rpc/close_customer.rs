@@ -1,5 +1,5 @@
-//! `CloseCustomer`. That its data is needed for some years only from then on, the records service is
-//! told by the sweeper: until it is, it keeps the data without an end.
+//! `CloseCustomer`. That its data is needed for some years only from then on, the sweeper tells the
+//! records service: until it has, the data is kept without an end.
 
 use diesel::PgConnection;
 use serde::Serialize;

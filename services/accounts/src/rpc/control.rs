@@ -1,6 +1,6 @@
 //! Writes of which the ledger has to know: what is known here is committed first, with the intent
-//! to tell the ledger; then the ledger is told, and only then the caller. Whatever comes in between,
-//! a repeat goes on, and so does the reconciler.
+//! to tell the ledger; then the ledger is told, and only then the caller. Whatever comes in
+//! between, a repeat goes on, and so does the reconciler.
 
 use diesel::PgConnection;
 use shared::db::{DbError, Scope};
@@ -51,8 +51,8 @@ impl Begin<'_> {
 }
 
 impl Rpc {
-    /// Does `act` in one transaction, once for its request id, and brings the ledger to what follows
-    /// from it. Gives the name of the resource. It goes on when the caller hangs up.
+    /// Does `act` in one transaction, once for its request id, and brings the ledger to what
+    /// follows from it. Gives the name of the resource. It goes on when the caller hangs up.
     pub(super) async fn control<F>(
         &self,
         call: &Call,

@@ -148,9 +148,9 @@ async fn handle(
     Ok(created.with(position))
 }
 
-/// The first transaction: the account as PENDING, its customer as the first owner, and the intent to
-/// register it. The customer is kept as it is meanwhile, so that what stops it from then on finds
-/// the account.
+/// The first transaction: the account as PENDING, its customer as the first owner, and the intent
+/// to register it. The customer is kept as it is meanwhile, so that what stops it from then on
+/// finds the account.
 fn insert(conn: &mut PgConnection, begin: &Begin<'_>, account: &Account) -> Result<(), Error> {
     let (tenant, terms) = (begin.tenant, &account.terms);
     if let Some(id) = terms.customer {

@@ -86,8 +86,8 @@ impl Decide {
         })
     }
 
-    /// Decides about the customer, under its lock. What an approval ends by is judged by the ledger,
-    /// which has to know of every change of it.
+    /// Decides about the customer, under its lock. What an approval ends by is judged by the
+    /// ledger, which has to know of every change of it.
     fn write(&self, conn: &mut PgConnection, begin: &Begin<'_>) -> Result<(), Error> {
         let (tenant, now) = (begin.tenant, begin.now());
         let customer = customers::lock(conn, tenant, self.id)?;

@@ -50,8 +50,8 @@ pub(super) async fn lift(
     Ok(lifted.with(shown))
 }
 
-/// What is frozen is locked, and its freezes with it. They may be lifted whatever became of it since:
-/// it may be reopened.
+/// What is frozen is locked, and its freezes with it. They may be lifted whatever became of it
+/// since: it may be reopened.
 fn write(conn: &mut PgConnection, begin: &Begin<'_>, lift: &Lift) -> Result<(), Error> {
     let (tenant, now) = (begin.tenant, begin.now());
     let stopped = match lift.of {

@@ -61,8 +61,8 @@ async fn handle(
     Ok(reopened.with(rpc.position(call, id).await?))
 }
 
-/// The first transaction. What stops a customer leaves closed accounts out, so all whose state stops
-/// this one stay as they are meanwhile: what stops them from then on finds the account open.
+/// The first transaction. What stops a customer leaves closed accounts out, so all whose state
+/// stops this one stay as they are meanwhile: what stops them from then on finds the account open.
 fn reopen(
     conn: &mut PgConnection,
     begin: &Begin<'_>,

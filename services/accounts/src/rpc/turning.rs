@@ -1,5 +1,5 @@
-//! Suspensions and their ends: both turn a customer from one state to another, and the ledger has to
-//! know for every account that the customer is an owner or a joint holder of.
+//! Suspensions and their ends: both turn a customer from one state to another, and the ledger has
+//! to know for every account that the customer is an owner or a joint holder of.
 
 use diesel::PgConnection;
 use serde::Serialize;

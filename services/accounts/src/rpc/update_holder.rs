@@ -95,8 +95,8 @@ impl UpdateHolder {
         holder
     }
 
-    /// Changes the holder. Who becomes an owner or a joint holder has to be somebody who may be added
-    /// as one.
+    /// Changes the holder. Who becomes an owner or a joint holder has to be somebody who may be
+    /// added as one.
     fn write(&self, conn: &mut PgConnection, begin: &Begin<'_>) -> Result<(), Error> {
         let (tenant, now) = (begin.tenant, begin.now());
         let customer = customers::hold(conn, tenant, self.customer)?;

@@ -1,5 +1,5 @@
-//! Lists of `accounts`. Whatever the filter, a list walks along one index; the rest of the filter is
-//! judged for each candidate.
+//! Lists of `accounts`. Whatever the filter, a list walks along one index; the rest of the filter
+//! is judged for each candidate.
 
 #[cfg(test)]
 mod tests;

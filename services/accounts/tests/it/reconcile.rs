@@ -1,5 +1,5 @@
-//! The comparison of both sides: whatever the ledger has otherwise, because it was restored, because
-//! accounts was, or because something touched it, is as accounts says soon.
+//! The comparison of both sides: whatever the ledger has otherwise, because it was restored,
+//! because accounts was, or because something touched it, is as accounts says soon.
 
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::transactions::v1::block::Effect;

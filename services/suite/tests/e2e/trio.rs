@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 /// What each service may ask of the others.
 const WORKLOADS: [(&str, &[&str]); 2] = [
     ("accounts", &["events.events.list", "records.*", "transactions.ledgerAccounts.*"]),
-    ("transactions", &["accounts.accounts.get"]),
+    ("transactions", &["accounts.accounts.get", "events.events.list", "records.subjects.list"]),
 ];
 
 /// Seconds for which callers are believed: longer than any test takes.

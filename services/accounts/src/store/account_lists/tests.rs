@@ -14,7 +14,8 @@ const FILL: &str = "
     SET session_replication_role = replica;
     INSERT INTO accounts
         SELECT '{tenant}', md5('{tenant}' || n)::uuid,
-               CASE n % 100 WHEN 0 THEN NULL ELSE lpad(to_hex(n % ({count} / 10)), 32, '0')::uuid END,
+               CASE n % 100 WHEN 0 THEN NULL
+               ELSE lpad(to_hex(n % ({count} / 10)), 32, '0')::uuid END,
                'product-' || floor(sqrt(n % 10000)),
                CASE n % 100 WHEN 1 THEN 'CHF' ELSE 'EUR' END, 2, '', 0,
                CASE WHEN n < {count} / 20 THEN 5 WHEN n > {count} * 0.999 THEN 1 ELSE 2 END, 1,
