@@ -88,7 +88,9 @@ async fn pump(
             }
             _ => {}
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        // What was held back does not come through a line that was cut meanwhile.
+        let is_cut = *fault.borrow() == Fault::Cut;
+        if is_cut || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

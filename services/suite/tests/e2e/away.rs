@@ -10,6 +10,7 @@ use strongroom_proto::outcomes::v1::GetOutcomeRequest;
 use strongroom_proto::outcomes::v1::outcome::State as OutcomeState;
 use strongroom_proto::transactions::v1::AccountClass;
 use suite::Clients;
+use tonic::Code;
 
 use crate::trio::Trio;
 use crate::wire::{account, cents, customer, is_replay, open, send, source, transfer};
@@ -123,7 +124,8 @@ fn a_peer_that_hangs_costs_no_more_than_the_deadline() {
         let mut asked = tonic::Request::new(request.clone());
         asked.set_timeout(Duration::from_secs(1));
         let refused = clients.accounts.clone().create_account(asked).await.unwrap_err();
-        assert_eq!(refusal(&refused).0, Reason::Deadline);
+        // Whose clock says so first, the service's or the client's own, is chance.
+        assert!(matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled), "{refused:?}");
         trio.to_transactions.set(Fault::None);
         until_open(&clients, &name(&request)).await;
         let asked = GetOutcomeRequest {

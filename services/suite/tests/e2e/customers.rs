@@ -6,12 +6,15 @@ use shared::problem::Reason;
 use shared::testing::refusal;
 use strongroom_proto::accounts::v1 as wire;
 use strongroom_proto::records::v1 as records;
+use strongroom_proto::transactions::v1 as transactions;
+use suite::Clients;
+use transactions::AccountClass;
 use wire::lookup_customer_request::Key;
 
 use records::governance_service_client::GovernanceServiceClient;
 use records::subject_service_client::SubjectServiceClient;
 
-use crate::wire::{customer, request_id};
+use crate::wire::{account, customer, request_id, source, transfer};
 use crate::world::{run, world};
 
 /// Looks for something that comes by itself.
@@ -75,6 +78,8 @@ fn a_customer_is_found_verified_and_forgotten() {
         let full = customers.get_customer(get(records::RecordView::Full)).await.unwrap();
         assert_eq!(full.into_inner().profile, Some(profile));
 
+        let gift = gift(&clients, &name).await;
+
         // Evidence is kept while the customer is one.
         let record = records::Record {
             subject: customer.subject.clone(),
@@ -132,5 +137,30 @@ fn a_customer_is_found_verified_and_forgotten() {
         }
         let refused = customers.get_customer(get(records::RecordView::Full)).await.unwrap_err();
         assert_eq!(refusal(&refused).0, Reason::SubjectErased);
+        // And so does the ledger, which keeps what was paid.
+        for look in 0.. {
+            assert!(look < LOOKS, "the ledger's redaction did not come");
+            let request = transactions::GetTransactionRequest { name: gift.name.clone() };
+            let now = clients.transactions.clone().get_transaction(request).await.unwrap();
+            let now = now.into_inner();
+            assert_eq!(now.entries.len(), gift.entries.len());
+            if now.description.is_empty() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     });
+}
+
+/// Money on an account of a customer, with a text that names somebody.
+async fn gift(clients: &Clients, customer: &str) -> transactions::Transaction {
+    let bank = source(clients).await;
+    let mut request = account(AccountClass::Liability);
+    request.account.as_mut().unwrap().customer = customer.to_owned();
+    let own = clients.accounts.clone().create_account(request).await.unwrap().into_inner();
+    let mut request = transfer(&bank, &own.name, "5.00");
+    request.description = "For Zoë Anderli".to_owned();
+    let posted = clients.transactions.clone().create_transfer(request).await.unwrap().into_inner();
+    assert_eq!(posted.description, "For Zoë Anderli");
+    posted
 }
