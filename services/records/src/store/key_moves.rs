@@ -52,7 +52,9 @@ pub(crate) fn count_keys(
 // The limit is a query, so that the planner does not know it: it would else sort what it takes for
 // a few rows.
 pub(super) const UNMOVED: &str = "\
-    SELECT * FROM subject_keys \
+    SELECT tenant_id, subject_id, generation, tenant_key_epoch, wrapped, create_time, \
+        first_epoch, made_epoch \
+    FROM subject_keys \
     WHERE tenant_id = $1 AND tenant_key_epoch < $2 \
         AND (tenant_key_epoch, subject_id, generation) > ($3, $4, $5) \
     ORDER BY tenant_key_epoch, subject_id, generation LIMIT (SELECT $6)";

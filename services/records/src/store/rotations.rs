@@ -104,8 +104,10 @@ pub(crate) fn select(
 }
 
 // The state as the index has it: a bound value would say nothing of it to a plan for all.
-pub(super) const RUNNING: &str =
-    "SELECT * FROM rotations WHERE tenant_id = $1 AND state = 1 ORDER BY scope";
+pub(super) const RUNNING: &str = "\
+    SELECT tenant_id, id, scope, reseal, state, target, total, done, place, broken, create_time, \
+        update_time, done_time \
+    FROM rotations WHERE tenant_id = $1 AND state = 1 ORDER BY scope";
 
 /// Reads the rotations that run: at most one of each scope.
 pub(crate) fn running(conn: &mut PgConnection, tenant: TenantId) -> QueryResult<Vec<Rotation>> {

@@ -15,7 +15,8 @@ use crate::domain::subject::{Subject, SubjectId, SubjectState};
 
 /// Subjects from an id on.
 pub(super) const LIST: &str = "\
-    SELECT * FROM subjects WHERE tenant_id = $1 AND id >= $2 ORDER BY id LIMIT (SELECT $3)";
+    SELECT tenant_id, id, state, revision, create_time FROM subjects \
+    WHERE tenant_id = $1 AND id >= $2 ORDER BY id LIMIT (SELECT $3)";
 /// The records of a subject behind an id.
 pub(super) const RECORD_IDS: &str = "\
     SELECT id FROM records WHERE tenant_id = $1 AND (subject_id, id) > ($2, $3) \

@@ -156,10 +156,10 @@ fn a_customer_is_found_verified_and_forgotten() {
 async fn gift(clients: &Clients, customer: &str) -> transactions::Transaction {
     let bank = source(clients).await;
     let mut request = account(AccountClass::Liability);
-    request.account.as_mut().unwrap().customer = customer.to_owned();
+    customer.clone_into(&mut request.account.as_mut().unwrap().customer);
     let own = clients.accounts.clone().create_account(request).await.unwrap().into_inner();
     let mut request = transfer(&bank, &own.name, "5.00");
-    request.description = "For Zoë Anderli".to_owned();
+    request.description.push_str("For Zoë Anderli");
     let posted = clients.transactions.clone().create_transfer(request).await.unwrap().into_inner();
     assert_eq!(posted.description, "For Zoë Anderli");
     posted
