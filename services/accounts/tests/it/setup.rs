@@ -67,7 +67,8 @@ impl World {
         arguments.extend(["--workload-key", &key]);
         arguments.extend(["--records", &addresses.0, "--transactions", &addresses.1]);
         arguments.extend(["--reconcile-interval", "0.02", "--reconcile-backoff", "0.1"]);
-        arguments.extend(["--sweep-interval", "0.02"]);
+        // What one that was restarted had taken up is taken up anew after twice this.
+        arguments.extend(["--sweep-interval", "0.02", "--reconcile-timeout", "2"]);
         arguments.extend(more);
         let config: Config = config(&arguments);
         let server = run(config.clone()).await;
