@@ -26,7 +26,7 @@ use crate::store::{accounts, positions};
 pub(crate) const CLOSE: &str = "close-account";
 
 /// Accounts of which the ledger is told at once.
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: u8 = 64;
 
 /// Brings accounts to the ledger.
 #[derive(Debug, Clone)]
@@ -66,27 +66,16 @@ pub(crate) enum Delivered {
 }
 
 impl Deliverer {
-    /// Delivers all that a request asked for, and gives its outcome.
+    /// Delivers all that a request asked for, the first of it at once, and gives its outcome.
     pub(crate) async fn finish(
         &self,
         call: &Call,
         request: &outcome::Request,
+        mut pending: Vec<AccountId>,
     ) -> Result<(), Error> {
         let tenant = request.tenant;
         let mut overtaken = 0;
         loop {
-            let asked = request.clone();
-            let read = move |conn: &mut PgConnection| {
-                let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-                let cause = Cause::of(&asked);
-                let pending = ledger_intents::pending(conn, tenant, cause, limit)?;
-                let found = outcome::select(conn, tenant, cause.operation, cause.request_id)?;
-                Ok::<_, Error>((pending, found))
-            };
-            let (pending, found) = self.db.read("get_intents", call.scope(), read).await?;
-            if pending.is_empty() {
-                return found.map_or(Ok(()), |found| Ok(found.result()?));
-            }
             for (id, delivered) in self.deliver(call, tenant, pending).await {
                 overtaken += usize::from(delivered? == Delivered::No);
                 if overtaken > OVERTAKEN_MAX {
@@ -94,6 +83,18 @@ impl Deliverer {
                     return Err(Problem::new(Reason::Contention, message).into());
                 }
             }
+            let asked = request.clone();
+            let read = move |conn: &mut PgConnection| {
+                let cause = Cause::of(&asked);
+                let pending = ledger_intents::pending(conn, tenant, cause, AT_ONCE.into())?;
+                let found = outcome::select(conn, tenant, cause.operation, cause.request_id)?;
+                Ok::<_, Error>((pending, found))
+            };
+            let (rest, found) = self.db.read("get_intents", call.scope(), read).await?;
+            if rest.is_empty() {
+                return found.map_or(Ok(()), |found| Ok(found.result()?));
+            }
+            pending = rest;
         }
     }
 
@@ -105,7 +106,7 @@ impl Deliverer {
         ids: Vec<AccountId>,
     ) -> Vec<(AccountId, Result<Delivered, Error>)> {
         let mut all = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(AT_ONCE) {
+        for ids in ids.chunks(AT_ONCE.into()) {
             match self.deliver_some(call, tenant, ids).await {
                 Ok(results) => all.extend(results),
                 Err(error) => {

@@ -12,6 +12,7 @@ use shared::outcome::{self, Claim};
 use shared::time::Timestamp;
 
 use super::{RELEASE_TIMEOUT, Rpc};
+use crate::deliverer::AT_ONCE;
 use crate::domain::AccountId;
 use crate::error::Error;
 use crate::store::ledger_intents::{self, Cause};
@@ -66,12 +67,13 @@ impl Rpc {
     {
         let (rpc, call) = (self.clone(), call.clone());
         let work = async move {
-            let found = match rpc.begin(&call, name, request.clone(), resource, act).await {
-                Ok(found) => found,
-                Err(error) => return Err(rpc.refuse(&call, request, error).await),
-            };
-            if let Created::Now(_) = found {
-                let told = rpc.deliverer.finish(&call, &request).await;
+            let (found, pending) =
+                match rpc.begin(&call, name, request.clone(), resource, act).await {
+                    Ok(found) => found,
+                    Err(error) => return Err(rpc.refuse(&call, request, error).await),
+                };
+            if !pending.is_empty() {
+                let told = rpc.deliverer.finish(&call, &request, pending).await;
                 if let Err(error) = told {
                     rpc.hand_over(request).await;
                     return Err(error);
@@ -82,7 +84,8 @@ impl Rpc {
         self.finish(work).await
     }
 
-    /// The first transaction: the claim, the act, and the intents.
+    /// The first transaction: the claim, the act, and the intents. Gives the name of the resource,
+    /// and the first accounts of which the ledger has yet to be told.
     async fn begin<F>(
         &self,
         call: &Call,
@@ -90,26 +93,28 @@ impl Rpc {
         request: outcome::Request,
         resource: String,
         act: F,
-    ) -> Result<Created<String>, Error>
+    ) -> Result<(Created<String>, Vec<AccountId>), Error>
     where
         F: Fn(&mut PgConnection, &Begin<'_>) -> Result<(), Error> + Send + Sync + 'static,
     {
         let (tenant, lease) = (request.tenant, call.deadline.remaining());
         let due = request.time.plus(lease);
-        let begin = move |conn: &mut PgConnection| match outcome::begin::<Error>(
-            conn, &request, &resource, lease,
-        )? {
-            Claim::New => {
-                act(conn, &Begin { tenant, request: &request, due })?;
-                let cause = Cause::of(&request);
-                if ledger_intents::pending(conn, tenant, cause, 1)?.is_empty() {
-                    let (operation, id) = (cause.operation, cause.request_id);
-                    outcome::succeed(conn, tenant, operation, id, request.time)?;
+        let begin = move |conn: &mut PgConnection| {
+            let found = match outcome::begin::<Error>(conn, &request, &resource, lease)? {
+                Claim::New => {
+                    act(conn, &Begin { tenant, request: &request, due })?;
+                    Created::Now(resource.clone())
                 }
-                Ok(Created::Now(resource.clone()))
+                Claim::Resumed(name) => Created::Now(name),
+                Claim::Replayed(name) => return Ok((Created::Before(name), Vec::new())),
+            };
+            let cause = Cause::of(&request);
+            let pending = ledger_intents::pending(conn, tenant, cause, AT_ONCE.into())?;
+            if pending.is_empty() {
+                let (operation, id) = (cause.operation, cause.request_id);
+                outcome::succeed(conn, tenant, operation, id, request.time)?;
             }
-            Claim::Resumed(name) => Ok(Created::Now(name)),
-            Claim::Replayed(name) => Ok(Created::Before(name)),
+            Ok((found, pending))
         };
         self.write(call, name, begin).await
     }

@@ -123,6 +123,22 @@ pub(crate) fn select_all(
     Ok(customers.map(|customer| (customer.id, customer)).collect())
 }
 
+/// Reads those of some customers that there are, as far as rules need them: their labels and
+/// external ids are left out.
+pub(crate) fn select_bare(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[CustomerId],
+) -> Result<BTreeMap<CustomerId, Customer>, DbError> {
+    let rows: Vec<Row> = customers::table
+        .filter(customers::tenant_id.eq(tenant))
+        .filter(customers::id.eq_any(ids))
+        .select(Row::as_select())
+        .load(conn)?;
+    let bare = |row: Row| row.customer(BTreeMap::new(), BTreeMap::new());
+    rows.into_iter().map(bare).map(|one| one.map(|one| (one.id, one))).collect()
+}
+
 /// Reads a customer to change it.
 pub(crate) fn lock(
     conn: &mut PgConnection,

@@ -35,7 +35,7 @@ pub(crate) fn of(
     let held: Vec<Holder> = held.filter(is_principal).collect();
     let who: BTreeSet<CustomerId> = held.iter().map(|holder| holder.customer).collect();
     let who: Vec<CustomerId> = who.into_iter().collect();
-    let customers = customers::select_all(conn, tenant, &who)?;
+    let customers = customers::select_bare(conn, tenant, &who)?;
     let mut frozen: BTreeMap<Frozen, Vec<Freeze>> = BTreeMap::new();
     for freeze in freezes::active(conn, tenant, &ids, &who, now)? {
         frozen.entry(freeze.of).or_default().push(freeze);
