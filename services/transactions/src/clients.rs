@@ -13,7 +13,7 @@ use shared::ids::TenantId;
 use shared::money::Currencies;
 use shared::problem::{Problem, Reason};
 use strongroom_proto::accounts::v1::account_service_client::AccountServiceClient;
-use strongroom_proto::accounts::v1::{GetAccountRequest, account};
+use strongroom_proto::accounts::v1::{Account, GetAccountRequest, account};
 use strongroom_proto::transactions::v1 as wire;
 use tokio::sync::Semaphore;
 use tonic::transport::Channel;
@@ -75,12 +75,16 @@ impl Accounts {
             }
             Err(problem) => return Err(problem),
         };
+        if !is_free(&found) {
+            return Err(on_its_way(id));
+        }
         let account = wire::LedgerAccount {
             class: found.class,
             currency: found.currency,
             gl_code: found.gl_code,
             overdraft: found.overdraft,
             customer: found.customer,
+            parent: found.parent,
             ..wire::LedgerAccount::default()
         };
         // Accounts has no currencies but those of ISO 4217.
@@ -100,4 +104,20 @@ impl Accounts {
         }
         unknown.insert(key, Instant::now());
     }
+}
+
+/// Whether nothing stops or limits an account. What does comes from accounts alone, together with
+/// the account, so that no posting is ever a moment before it.
+fn is_free(account: &Account) -> bool {
+    let is_stopped = account
+        .effect
+        .as_ref()
+        .is_none_or(|effect| !effect.debits || !effect.credits || !effect.reasons.is_empty());
+    !is_stopped && account.limits.is_empty()
+}
+
+/// The refusal of a posting to an account that accounts has yet to bring.
+fn on_its_way(id: AccountId) -> Problem {
+    let message = format!("{id} is on its way here, with what stops or limits it.");
+    Problem::new(Reason::PeerUnavailable, message).figure("peer", "accounts")
 }

@@ -1,7 +1,7 @@
 //! A posting to an account that the ledger does not know asks accounts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use shared::problem::{Problem, Reason};
 use shared::testing::{listener, refusal};
@@ -18,6 +18,8 @@ use crate::setup::{Ledger, unbounded};
 struct Accounts {
     known: String,
     asked: Arc<AtomicUsize>,
+    /// Whether something stops the account that it knows.
+    is_stopped: Arc<AtomicBool>,
 }
 
 /// The service, of which the ledger asks for one method, and for none of the others.
@@ -83,6 +85,11 @@ impl Accounts {
             currency: "EUR".to_owned(),
             class: AccountClass::Liability.into(),
             state: accounts::account::State::Pending.into(),
+            effect: Some(accounts::account::Effect {
+                debits: true,
+                credits: !self.is_stopped.load(Ordering::SeqCst),
+                ..Default::default()
+            }),
             ..Default::default()
         }))
     }
@@ -95,7 +102,12 @@ fn account_name() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_just_opened_does_not_refuse_money() {
     let (known, asked) = (account_name(), Arc::<AtomicUsize>::default());
-    let fake = Accounts { known: known.clone(), asked: Arc::clone(&asked) };
+    let is_stopped = Arc::new(AtomicBool::new(true));
+    let fake = Accounts {
+        known: known.clone(),
+        asked: Arc::clone(&asked),
+        is_stopped: Arc::clone(&is_stopped),
+    };
     let socket = listener().await;
     let address = socket.local_addr().unwrap().to_string();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(socket);
@@ -106,6 +118,12 @@ async fn an_account_that_was_just_opened_does_not_refuse_money() {
     let ledger = Ledger::start_with(&["--accounts", &address]).await;
     let mut client = ledger.client();
     let house = client.account(Some(unbounded())).await;
+    // What stops it would not be known here, and so it does not come this way.
+    let refused = client.pay(&house, &known, "10").await.unwrap_err();
+    let (reason, _, figures) = refusal(&refused);
+    assert_eq!((reason, figures["peer"].as_str()), (Reason::PeerUnavailable, "accounts"));
+    is_stopped.store(false, Ordering::SeqCst);
+    asked.store(0, Ordering::SeqCst);
     // A hold needs its accounts as a posting does; there is no money yet.
     let early = client.hold(&hold(&known, &house, "1")).await;
     assert_eq!(why(early).0, Reason::InsufficientFunds);
