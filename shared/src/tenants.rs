@@ -162,7 +162,7 @@ pub(crate) fn insert(conn: &mut PgConnection, row: &TenantRow) -> QueryResult<bo
     Ok(inserted.execute(conn)? == 1)
 }
 
-/// Every tenant's id, for workers that serve all of them.
+/// Every tenant's id.
 pub fn all(conn: &mut PgConnection) -> QueryResult<Vec<TenantId>> {
     tenants::table.select(tenants::id).order(tenants::id).load(conn)
 }
@@ -197,6 +197,12 @@ impl Tenants {
         }
         seen.insert(id, (Instant::now(), Arc::clone(&info)));
         Ok(info)
+    }
+
+    /// Every tenant's id, for workers that serve all of them.
+    pub async fn all(&self, deadline: Deadline) -> Result<Vec<TenantId>, DbError> {
+        let read = |conn: &mut PgConnection| Ok::<_, DbError>(all(conn)?);
+        self.db.read("list_tenants", Scope::tenantless(deadline), read).await
     }
 
     fn seen(&self, id: TenantId) -> Option<Arc<TenantInfo>> {

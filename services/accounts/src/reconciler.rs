@@ -13,7 +13,7 @@ use shared::deadline::Deadline;
 use shared::grpc::Call;
 use shared::ids::TenantId;
 use shared::problem::Problem;
-use shared::tenants::{self, TenantInfo, Tenants};
+use shared::tenants::{TenantInfo, Tenants};
 use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -90,9 +90,7 @@ impl Reconciler {
 
     /// One look at every tenant. True where more can be delivered at once.
     async fn round(&self, compared: &mut BTreeMap<TenantId, Instant>) -> bool {
-        let scope = Scope::tenantless(Deadline::after(self.config.reconcile_timeout));
-        let all = |conn: &mut diesel::PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-        let tenants = match self.deliverer.db.read("list_tenants", scope, all).await {
+        let tenants = match self.tenants.all(Deadline::after(self.config.reconcile_timeout)).await {
             Ok(tenants) => tenants,
             Err(error) => {
                 tracing::warn!(%error, "the reconciler cannot read the tenants");

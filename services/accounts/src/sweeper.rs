@@ -14,7 +14,7 @@ use shared::grpc::Call;
 use shared::ids::TenantId;
 use shared::problem::{Problem, Reason};
 use shared::sequence::Nudge;
-use shared::tenants::{self, TenantInfo, Tenants};
+use shared::tenants::{TenantInfo, Tenants};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -80,9 +80,7 @@ impl Sweeper {
 
     /// One look at every tenant.
     async fn round(&self) {
-        let scope = Scope::tenantless(self.deadline());
-        let all = |conn: &mut PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-        let tenants = match self.db.read("list_tenants", scope, all).await {
+        let tenants = match self.tenants.all(self.deadline()).await {
             Ok(tenants) => tenants,
             Err(error) => {
                 tracing::warn!(%error, "the sweeper cannot read the tenants");

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use diesel::PgConnection;
 use opentelemetry::global;
 use opentelemetry::metrics::Gauge;
-use shared::db::{DbError, Scope};
+use shared::db::Scope;
 use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::problem::Problem;
-use shared::tenants::{self, TenantInfo};
+use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -83,9 +83,7 @@ impl Sweeper {
             partitions::make(&self.rpc).await?;
             self.partitioned = Some(Instant::now());
         }
-        let scope = Scope::tenantless(Deadline::after(TIMEOUT));
-        let all = |conn: &mut PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-        let tenants = self.rpc.db.read("list_tenants", scope, all).await?;
+        let tenants = self.rpc.tenants.all(Deadline::after(TIMEOUT)).await?;
         self.expired.retain(|tenant, _| tenants.contains(tenant));
         self.metrics.seen.retain(|tenant, _| tenants.contains(tenant));
         for tenant in tenants {

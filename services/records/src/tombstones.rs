@@ -15,7 +15,7 @@ use shared::db::{DbError, Scope};
 use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::problem::Problem;
-use shared::tenants::{self, TenantInfo};
+use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 use tonic::codegen::Bytes;
 use uuid::Uuid;
@@ -162,10 +162,8 @@ pub(crate) async fn replay(rpc: &Rpc) -> Result<(), Problem> {
 
 /// The tenants, and when the newest erasure happened that this database knows of.
 async fn known(rpc: &Rpc) -> Result<(BTreeSet<TenantId>, Option<Timestamp>), Problem> {
-    let scope = Scope::tenantless(Deadline::after(TIMEOUT));
-    let all = |conn: &mut PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-    let known: BTreeSet<TenantId> =
-        rpc.db.read("list_tenants", scope, all).await?.into_iter().collect();
+    let all = rpc.tenants.all(Deadline::after(TIMEOUT)).await?;
+    let known: BTreeSet<TenantId> = all.into_iter().collect();
     let mut newest = None;
     for tenant in known.iter().copied() {
         let scope = Scope::tenant(tenant, Deadline::after(TIMEOUT));

@@ -14,7 +14,7 @@ use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::problem::Problem;
 use shared::task::blocking;
-use shared::tenants::{self, Tenants};
+use shared::tenants::Tenants;
 use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -84,9 +84,7 @@ impl Worker {
     /// Looks at tenants in turn until a slice is used up, and at none twice.
     async fn round(&mut self) -> Result<(), Problem> {
         if self.turn.is_empty() {
-            let scope = Scope::tenantless(Deadline::after(TIMEOUT));
-            let all = |conn: &mut PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-            self.turn = self.auditor.db.read("list_tenants", scope, all).await?.into();
+            self.turn = self.auditor.tenants.all(Deadline::after(TIMEOUT)).await?.into();
             self.metrics.keep(&self.turn);
         }
         let (slice, mut rest) = (self.auditor.slice, self.auditor.slice);

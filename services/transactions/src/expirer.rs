@@ -11,7 +11,7 @@ use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::lane::{Lanes, Priority};
 use shared::problem::Problem;
-use shared::tenants::{self, Tenants};
+use shared::tenants::Tenants;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Ask, Engine, Job, submit};
@@ -53,9 +53,7 @@ impl Expirer {
     }
 
     async fn round(&self) -> Result<(), Problem> {
-        let scope = Scope::tenantless(Deadline::after(TIMEOUT));
-        let all = |conn: &mut diesel::PgConnection| Ok::<_, DbError>(tenants::all(conn)?);
-        for tenant in self.db.read("list_tenants", scope, all).await? {
+        for tenant in self.tenants.all(Deadline::after(TIMEOUT)).await? {
             if let Err(problem) = self.tenant(tenant).await {
                 tracing::warn!(%problem, %tenant, "cannot record expired holds");
             }
