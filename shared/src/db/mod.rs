@@ -14,6 +14,7 @@ mod retry;
 mod session;
 mod statement;
 mod unit;
+mod wall;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use migrate::{MigrateError, Schema, check as check_schema, migrate, restore}
 pub use pool::{Config, session_url};
 pub use session::Session;
 pub use statement::{Statement, statement};
+pub use wall::Wall;
 
 use crate::deadline::Deadline;
 use crate::ids::TenantId;

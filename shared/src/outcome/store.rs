@@ -355,22 +355,22 @@ pub fn find_all(
     Ok(rows.into_iter().map(|row| (key(&row), row.into())).collect())
 }
 
-/// The statement that inserts what a batch of one tenant decided, over the binds of `insertion`. A
-/// writer with more to write makes it a part of its own statement, which saves a round trip.
+/// The statement that inserts what a batch decided, over the binds of `insertion`. A writer with
+/// more to write makes it a part of its own statement, which saves a round trip.
 pub const INSERT: &str = "\
     INSERT INTO outcomes (tenant_id, operation, request_id, request_hash, state, resource, \
         reason, message, figures, account, principal, trace_id, create_time, settle_time) \
-    SELECT $1, n.*, n.time FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-        AS n (operation, id, hash, state, resource, reason, message, figures, account, \
+    SELECT n.*, n.time FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+        AS n (tenant_id, operation, id, hash, state, resource, reason, message, figures, account, \
               principal, trace, time)";
 
-/// The binds of `INSERT`, of which the first is the tenant.
-pub fn insertion(tenant: TenantId, settled: &[Settled<'_>]) -> impl QueryFragment<Pg> + use<> {
-    fn column<T>(settled: &[Settled<'_>], value: impl Fn(&Settled<'_>) -> T) -> Vec<T> {
+/// The binds of `INSERT`.
+pub fn insertion<'a>(settled: &'a [Settled<'a>]) -> impl QueryFragment<Pg> + use<'a> {
+    fn column<'a, T>(settled: &'a [Settled<'a>], value: impl Fn(&'a Settled<'a>) -> T) -> Vec<T> {
         settled.iter().map(value).collect()
     }
-    fn refused<T>(settled: &Settled<'_>, value: impl Fn(&Problem) -> T) -> Option<T> {
-        settled.result.as_ref().err().map(value)
+    fn refusal<'a>(settled: &'a Settled<'a>) -> Option<&'a Problem> {
+        settled.result.as_ref().err()
     }
     let state = |one: &Settled<'_>| match one.result {
         Ok(_) => OutcomeState::Succeeded.column(),
@@ -378,33 +378,29 @@ pub fn insertion(tenant: TenantId, settled: &[Settled<'_>]) -> impl QueryFragmen
     };
     let figures = |problem: &Problem| serde_json::to_string(&problem.figures).unwrap_or_default();
     (
-        tenant.into_sql::<Uuid>(),
-        column(settled, |s| s.request.operation.clone()).into_sql::<Array<Text>>(),
-        column(settled, |s| s.request.request_id.clone()).into_sql::<Array<Text>>(),
-        column(settled, |s| s.request.hash.clone()).into_sql::<Array<Binary>>(),
+        column(settled, |s| s.request.tenant).into_sql::<Array<Uuid>>(),
+        column(settled, |s| &*s.request.operation).into_sql::<Array<Text>>(),
+        column(settled, |s| &*s.request.request_id).into_sql::<Array<Text>>(),
+        column(settled, |s| &*s.request.hash).into_sql::<Array<Binary>>(),
         column(settled, state).into_sql::<Array<SmallInt>>(),
-        column(settled, |s| s.result.as_ref().ok().cloned()).into_sql::<Array<Nullable<Text>>>(),
-        column(settled, |s| refused(s, |problem| reason_name(problem.reason)))
+        column(settled, |s| s.result.as_deref().ok()).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refusal(s).map(|problem| reason_name(problem.reason)))
             .into_sql::<Array<Nullable<Text>>>(),
-        column(settled, |s| refused(s, |problem| problem.message.clone()))
+        column(settled, |s| refusal(s).map(|problem| &*problem.message))
             .into_sql::<Array<Nullable<Text>>>(),
-        column(settled, |s| refused(s, figures)).into_sql::<Array<Nullable<Text>>>(),
-        column(settled, |s| refused(s, account).flatten()).into_sql::<Array<Nullable<Text>>>(),
-        column(settled, |s| s.request.principal.clone()).into_sql::<Array<Text>>(),
-        column(settled, |s| s.request.trace_id.clone()).into_sql::<Array<Text>>(),
+        column(settled, |s| refusal(s).map(figures)).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| refusal(s).and_then(account)).into_sql::<Array<Nullable<Text>>>(),
+        column(settled, |s| &*s.request.principal).into_sql::<Array<Text>>(),
+        column(settled, |s| &*s.request.trace_id).into_sql::<Array<Text>>(),
         column(settled, |s| s.request.time).into_sql::<Array<Timestamptz>>(),
     )
 }
 
-/// Inserts what a batch of one tenant decided. An id that another transaction has
-/// claimed meanwhile is a unique violation: the whole batch is to be decided again.
-pub fn insert_all(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    settled: &[Settled<'_>],
-) -> QueryResult<()> {
+/// Inserts what a batch decided. An id that another transaction has claimed meanwhile is a unique
+/// violation: the whole batch is to be decided again.
+pub fn insert_all(conn: &mut PgConnection, settled: &[Settled<'_>]) -> QueryResult<()> {
     if !settled.is_empty() {
-        statement(INSERT, insertion(tenant, settled)).execute(conn)?;
+        statement(INSERT, insertion(settled)).execute(conn)?;
     }
     Ok(())
 }

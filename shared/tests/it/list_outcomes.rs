@@ -56,7 +56,7 @@ impl World {
             let settled: Vec<_> = settled
                 .map(|(request, result)| Settled { request, result: result.clone() })
                 .collect();
-            Ok::<_, DbError>(outcome::insert_all(conn, tenant, &settled)?)
+            Ok::<_, DbError>(outcome::insert_all(conn, &settled)?)
         };
         self.database.db().write("settle", scope(tenant), write).await.unwrap();
     }

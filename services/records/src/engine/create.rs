@@ -244,7 +244,7 @@ fn write(
     outcomes: &[outcome::Settled<'_>],
     new: &[(&Create, &NewContent, Wraps)],
 ) -> diesel::QueryResult<()> {
-    outcome::insert_all(conn, tenant, outcomes)?;
+    outcome::insert_all(conn, outcomes)?;
     let refused = || outcomes.iter().filter(|outcome| outcome.result.is_err());
     if let Some(time) = refused().map(|outcome| outcome.request.time).max() {
         let names = refused().map(|outcome| {

@@ -138,6 +138,16 @@ impl LedgerAccount {
         grows.checked_sub(falls).unwrap_or_default()
     }
 
+    /// Whether holds of it may have expired that nobody has recorded yet.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.next_expiry.is_some_and(|time| time <= now)
+    }
+
+    /// Whether anything counts what is posted on it.
+    pub(crate) fn has_limits(&self) -> bool {
+        self.controls.iter().any(|controls| !controls.limits.is_empty())
+    }
+
     /// What blocks with an amount set apart now.
     pub(crate) fn blocked(&self, now: Timestamp) -> Units {
         self.controls.iter().flat_map(|controls| &controls.blocks).fold(

@@ -83,6 +83,14 @@ impl Order {
         entries.iter().map(|entry| entry.account).chain(hold.into_iter().flatten())
     }
 
+    /// Whether it can be decided by its accounts alone.
+    pub(crate) fn is_plain(&self) -> bool {
+        let plain = |draft: &NewTransaction| {
+            draft.id.is_none() && draft.links.is_empty() && draft.external_ids.is_empty()
+        };
+        matches!(self, Self::Post(draft) if plain(draft))
+    }
+
     /// What of a lane's room it takes: its entries, or as much as a transfer.
     pub(crate) fn weight(&self) -> usize {
         self.draft().map_or(0, |draft| draft.entries.len()).max(2)

@@ -76,6 +76,18 @@ pub(crate) struct Changed {
     pub(crate) days: BTreeMap<(AccountId, Day, Day), (Units, Units)>,
 }
 
+impl Changed {
+    /// Whether anything has changed but accounts.
+    pub(crate) fn is_more_than_balances(&self) -> bool {
+        let Self { accounts: _, holds, entries, usages, events, days } = self;
+        !(holds.is_empty()
+            && entries.is_empty()
+            && usages.is_empty()
+            && events.is_empty()
+            && days.is_empty())
+    }
+}
+
 /// How to take a change back.
 #[derive(Debug)]
 enum Undo {

@@ -206,7 +206,7 @@ impl World {
     /// Settles what has expired, as every batch does before it decides.
     fn begin(&mut self) {
         let now = self.books.now;
-        let due = self.books.accounts.values().filter(|a| a.next_expiry.is_some_and(|t| t <= now));
+        let due = self.books.accounts.values().filter(|a| a.is_due(now));
         for account in due.map(|account| account.id).collect::<Vec<_>>() {
             let open = self.books.holds.values().filter(|hold| {
                 hold.account == account && hold.state == HoldState::Open && !hold.is_past(now)

@@ -180,6 +180,15 @@ pub(crate) struct PostedTransaction {
 }
 
 impl PostedTransaction {
+    /// Whether it has what only some transactions have.
+    pub(crate) fn has_attributes(&self) -> bool {
+        !(self.labels.is_empty()
+            && self.links.is_empty()
+            && self.evidence.is_empty()
+            && self.external_ids.is_empty()
+            && self.texts().all(|(_, text)| text.is_empty()))
+    }
+
     /// What people wrote about it: the texts, by their indexes.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (i32, &str)> {
         let reason = self.force.as_ref().map_or("", |force| force.reason.as_str());

@@ -1,59 +1,83 @@
 //! One batch in one database transaction: lock the accounts and look for outcomes, decide in
 //! memory, write everything by set-based statements. The number of statements does not depend on
-//! the number of orders; plain postings take two.
+//! the number of orders, nor, for plain postings, on that of tenants: they take two.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use diesel::PgConnection;
-use diesel::connection::SimpleConnection as _;
-use shared::db::DbError;
+use shared::db::{DbError, Wall};
 use shared::ids::TenantId;
 use shared::outcome::{self, Claim, Found};
 use shared::problem::{Problem, Reason};
+use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 
-use super::open::{Locks, Opened, open};
-use super::write::{Known, write};
+use super::open::{Opened, open};
+use super::write::{Known, Settlement, write};
 use super::{Answer, Ask, Item, Job, Key, Settled, key};
 use crate::domain::{
     BATCH_ENTRIES_MAX, BatchId, Books, HoldId, Made, Order, Refusal, TransactionId,
 };
 use crate::error::Error;
 
+/// The jobs of one tenant.
+pub(super) struct Group<'a> {
+    pub(super) tenant: &'a Arc<TenantInfo>,
+    pub(super) jobs: Vec<&'a Job>,
+    /// Their places in the batch.
+    places: Vec<usize>,
+}
+
 /// Does a batch. Tenants are taken in the order of their ids, as the accounts within one are, so
-/// that replicas lock in one order; each is worked on behind its own policy.
+/// that replicas lock in one order.
 pub(super) fn post(
     conn: &mut PgConnection,
     jobs: &[Job],
     now: Timestamp,
-    several_tenants: bool,
 ) -> Result<Vec<Answer>, Error> {
-    let mut by_tenant: BTreeMap<TenantId, Vec<usize>> = BTreeMap::new();
-    for (index, job) in jobs.iter().enumerate() {
-        by_tenant.entry(job.tenant.id).or_default().push(index);
+    let groups = by_tenant(jobs);
+    let mut wall = Wall::around(groups.iter().map(|group| group.tenant.id));
+    let opened = open(conn, &mut wall, &groups, now)?;
+    let mut settlements = Vec::with_capacity(groups.len());
+    for (group, opened) in groups.iter().zip(opened) {
+        settlements.push(settle(conn, &mut wall, group, opened)?);
     }
-    let mut answers: Vec<Option<Answer>> = jobs.iter().map(|_| None).collect();
-    for (tenant, indexes) in by_tenant {
-        if several_tenants {
-            let enter = format!("SET LOCAL strongroom.tenant = '{}'", tenant.uuid());
-            conn.batch_execute(&enter)?;
-        }
-        let group: Vec<&Job> = indexes.iter().map(|index| &jobs[*index]).collect();
-        for (index, answer) in indexes.iter().zip(post_tenant(conn, tenant, &group, now)?) {
-            answers[*index] = Some(answer);
-        }
+    write(conn, &mut wall, &settlements)?;
+    let answers = settlements.into_iter().map(|settlement| settlement.answers);
+    let places = groups.iter().map(|group| &group.places);
+    let mut all: Vec<(usize, Answer)> = Vec::with_capacity(jobs.len());
+    for (places, answers) in places.zip(answers) {
+        all.extend(places.iter().copied().zip(answers));
     }
-    Ok(answers.into_iter().flatten().collect())
+    all.sort_unstable_by_key(|(place, _)| *place);
+    Ok(all.into_iter().map(|(_, answer)| answer).collect())
 }
 
-fn post_tenant(
+fn by_tenant(jobs: &[Job]) -> Vec<Group<'_>> {
+    let mut groups: BTreeMap<TenantId, Group<'_>> = BTreeMap::new();
+    for (place, job) in jobs.iter().enumerate() {
+        let (tenant, jobs, places) = (&job.tenant, Vec::new(), Vec::new());
+        let group = groups.entry(tenant.id).or_insert(Group { tenant, jobs, places });
+        group.jobs.push(job);
+        group.places.push(place);
+    }
+    groups.into_values().collect()
+}
+
+/// Decides the jobs of one tenant.
+fn settle<'a>(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    jobs: &[&Job],
-    now: Timestamp,
-) -> Result<Vec<Answer>, Error> {
-    let Opened { mut books, has_outcomes } = open(conn, jobs, now, Locks::Rows)?;
-    let found = if has_outcomes { find_outcomes(conn, tenant, jobs)? } else { HashMap::new() };
+    wall: &mut Wall,
+    group: &Group<'a>,
+    opened: Opened,
+) -> Result<Settlement<'a>, Error> {
+    let (tenant, jobs) = (group.tenant.id, &group.jobs);
+    let Opened { mut books, has_outcomes } = opened;
+    let found = match has_outcomes {
+        true => find_outcomes(conn, wall, tenant, jobs)?,
+        false => HashMap::new(),
+    };
     let known = Known::of(&books);
     // The first job with each request id, and its answer.
     let mut settled: HashMap<Key<'_>, usize> = HashMap::new();
@@ -72,15 +96,13 @@ fn post_tenant(
         answers.push(answer);
     }
     if !has_outcomes {
-        check_open(conn, tenant, jobs, &answers)?;
+        check_open(conn, wall, group, &answers)?;
     }
-    let fresh = jobs.iter().zip(&answers).enumerate().filter(|(index, (job, _))| {
-        let Some(request) = job.request() else { return false };
-        !found.contains_key(&key(request)) && settled.get(&key(request)) == Some(index)
-    });
-    let fresh: Vec<(&Job, &Answer)> = fresh.map(|(_, (job, answer))| (*job, answer)).collect();
-    write(conn, tenant, &fresh, &books, &known)?;
-    Ok(answers)
+    let mut fresh: Vec<usize> = settled.into_values().collect();
+    fresh.retain(|index| jobs[*index].request().is_some_and(|r| !found.contains_key(&key(r))));
+    fresh.sort_unstable();
+    let jobs = group.jobs.clone();
+    Ok(Settlement { tenant, jobs, answers, fresh, books, known })
 }
 
 /// Outcomes were looked for while the locks were waited for. What is decided now meets theirs when
@@ -88,13 +110,13 @@ fn post_tenant(
 /// waited for, whose repeat must not hear that its own condition does not hold any more.
 fn check_open(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    jobs: &[&Job],
+    wall: &mut Wall,
+    group: &Group<'_>,
     answers: &[Answer],
 ) -> Result<(), Error> {
-    let open = jobs.iter().zip(answers).filter(|(_, answer)| !is_settled(answer));
+    let open = group.jobs.iter().zip(answers).filter(|(_, answer)| !is_settled(answer));
     let open: Vec<&Job> = open.map(|(job, _)| *job).collect();
-    match find_outcomes(conn, tenant, &open)?.is_empty() {
+    match find_outcomes(conn, wall, group.tenant.id, &open)?.is_empty() {
         true => Ok(()),
         false => Err(DbError::Contention.into()),
     }
@@ -103,6 +125,7 @@ fn check_open(
 /// The outcomes that are there already, by operation and request id.
 fn find_outcomes<'a>(
     conn: &mut PgConnection,
+    wall: &mut Wall,
     tenant: TenantId,
     jobs: &[&'a Job],
 ) -> Result<HashMap<Key<'a>, Found>, Error> {
@@ -110,6 +133,7 @@ fn find_outcomes<'a>(
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
+    wall.one(conn, tenant)?;
     let mut rows = outcome::find_all(conn, tenant, &keys)?;
     let found = keys.into_iter().filter_map(|key| {
         let row = rows.remove(&(key.0.to_owned(), key.1.to_owned()))?;

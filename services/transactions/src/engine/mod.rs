@@ -139,7 +139,7 @@ pub(crate) async fn submit(
 /// Does a job inside a transaction that has more to do. Whoever calls this nudges the sequencer
 /// once that is committed, as the lanes do.
 pub(crate) fn post_within(conn: &mut PgConnection, job: Job, now: Timestamp) -> Answer {
-    let answers = batch::post(conn, &[job], now, false)?;
+    let answers = batch::post(conn, &[job], now)?;
     answers.into_iter().next().unwrap_or_else(|| Err(Problem::internal().into()))
 }
 
@@ -149,8 +149,8 @@ pub(crate) fn preview(
     job: &Job,
     now: Timestamp,
 ) -> Result<Vec<Made>, Error> {
-    let mut opened = open::open(conn, &[job], now, open::Locks::None)?;
-    batch::decide(&mut opened.books, job)
+    let mut books = open::open_to_read(conn, job, now)?;
+    batch::decide(&mut books, job)
 }
 
 /// The worker of a lane.
@@ -196,9 +196,9 @@ impl Engine {
             None => Scope::tenantless(deadline),
         };
         let clock = self.clock.clone();
-        let posted = self.session.write("post_batch", scope, |conn| {
-            batch::post(conn, jobs, clock.now(), scope.tenant.is_none())
-        });
+        let posted = self
+            .session
+            .write("post_batch", scope, |conn| batch::post(conn, jobs, clock.now()));
         match posted {
             Ok(answers) => answers,
             Err(error) if jobs.len() == 1 => vec![Err(error)],

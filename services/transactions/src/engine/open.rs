@@ -3,105 +3,171 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::PgConnection;
+use shared::db::Wall;
 use shared::ids::TenantId;
+use shared::tenants::TenantInfo;
 use shared::time::Timestamp;
 
-use super::{Item, Job};
+use super::batch::Group;
+use super::{Item, Job, Key, key};
 use crate::domain::{
-    AccountId, Books, Collection, EntryRef, HoldId, Order, Original, TransactionId, UsageKey,
+    AccountId, Books, Collection, EntryRef, HoldId, LedgerAccount, Order, Original, TransactionId, UsageKey,
 };
 use crate::error::Error;
-use crate::store::ledger_accounts::Locked;
+use crate::store::ledger_accounts::{Lock, Locked};
 use crate::store::{
     calendars, external_ids, holds, ledger_accounts, limit_usages, links, transactions,
 };
 
-/// Whether what is read will be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Locks {
-    /// It will: nobody else changes it meanwhile. Locks are taken in the house's order: accounts,
-    /// originals, counts.
-    Rows,
-    /// It will not.
-    None,
-}
-
-/// Books, and whether any of the jobs' requests has an outcome already.
+/// The books of one tenant, and whether any of the jobs' requests has an outcome already.
 pub(super) struct Opened {
     pub(super) books: Books,
     pub(super) has_outcomes: bool,
 }
 
-/// Opens the books for the jobs of one tenant. Plain postings cost one statement; each other kind
-/// of order its own, once for all of them.
+/// Opens the books of each tenant, with everything locked that will be written: nobody else changes
+/// it meanwhile. Locks are taken in the house's order: calendars and accounts, originals, counts.
+/// Plain postings of all tenants cost one statement; each other kind of order its own, once for all
+/// of a tenant's.
 pub(super) fn open(
     conn: &mut PgConnection,
-    jobs: &[&Job],
+    wall: &mut Wall,
+    groups: &[Group<'_>],
     now: Timestamp,
-    locks: Locks,
-) -> Result<Opened, Error> {
-    let Some(tenant) = jobs.first().map(|job| &job.tenant) else {
-        let books = Books::open(now, jiff::tz::TimeZone::UTC);
-        return Ok(Opened { books, has_outcomes: false });
-    };
-    let (id, is_locked) = (tenant.id, locks == Locks::Rows);
-    let mut books = Books::open(now, tenant.zone.clone());
-    let items: Vec<&Item> = jobs.iter().flat_map(|job| job.items()).collect();
-    find_taken(conn, id, &items, &mut books)?;
-    let wanted: BTreeSet<TransactionId> =
-        items.iter().flat_map(|item| item.order.originals()).collect();
-    books.originals = links::originals(conn, id, &wanted)?;
-    let mut hold_ids: BTreeSet<HoldId> =
-        items.iter().filter_map(|item| item.order.hold()).collect();
-    let mut accounts: BTreeSet<AccountId> = jobs.iter().flat_map(|job| job.accounts()).collect();
-    accounts.extend(holds::accounts(conn, id, &hold_ids)?);
-    accounts.extend(reversed_accounts(&items, &books.originals));
-    let requests: Vec<(&str, &str)> =
-        jobs.iter().filter_map(|job| job.request()).map(super::key).collect();
-    let mut has_outcomes = false;
-    match locks {
-        Locks::Rows => {
-            let locked = lock(conn, id, &accounts, &requests)?;
-            has_outcomes = locked.has_outcomes;
-            books.accounts = locked.accounts;
-            books.closings = locked.closings.unwrap_or_default();
-        }
-        Locks::None => {
-            books.accounts = ledger_accounts::select_all(conn, id, &accounts)?;
-            books.closings = calendars::select(conn, id)?;
-        }
+) -> Result<Vec<Opened>, Error> {
+    let mut wanted = Vec::with_capacity(groups.len());
+    for group in groups {
+        wanted.push(Wanted::by(conn, wall, group.tenant, &group.jobs, now)?);
     }
-    let next = find_expired(conn, id, &books, &mut hold_ids)?;
-    let mut holds = holds::select_all(conn, id, &hold_ids)?;
-    // One that was made since its account was looked for is not locked, and so not there.
-    holds.retain(|_, hold| books.accounts.contains_key(&hold.account));
-    books.holds = holds;
-    let taken_of = entries(&items, &books.originals);
-    links::read_totals(conn, id, &mut books.originals, &taken_of, is_locked)?;
-    books.usages = limit_usages::select(conn, id, &usage_keys(&books), is_locked)?;
-    // With the counts locked: whoever records an expiry changes them in the same transaction.
-    books.lapse(holds::lapsed(conn, id, &books.limited_customers(), now)?);
-    books.wanted = wanted;
-    for (account, next) in next {
-        books.expire(account, next);
-    }
-    Ok(Opened { books, has_outcomes })
+    let locked = lock(conn, wall, &wanted)?;
+    let both = wanted.into_iter().zip(locked);
+    both.map(|(mut wanted, locked)| {
+        wanted.books.accounts = locked.accounts;
+        wanted.books.closings = locked.closings.unwrap_or_default();
+        let books = wanted.open(conn, wall, true)?;
+        Ok(Opened { books, has_outcomes: locked.has_outcomes })
+    })
+    .collect()
 }
 
-/// Locks the calendar and the accounts. A tenant's first posting makes its calendar, or there would
+/// Opens the books for a job that will not be written, so that nothing is locked.
+pub(super) fn open_to_read(
+    conn: &mut PgConnection,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Books, Error> {
+    let (tenant, wall) = (&job.tenant, &mut Wall::around([job.tenant.id]));
+    let mut wanted = Wanted::by(conn, wall, tenant, &[job], now)?;
+    wanted.books.accounts = ledger_accounts::select_all(conn, tenant.id, &wanted.accounts)?;
+    wanted.books.closings = calendars::select(conn, tenant.id)?;
+    wanted.open(conn, wall, false)
+}
+
+/// What the jobs of one tenant are about, before anything is locked.
+struct Wanted<'a> {
+    tenant: TenantId,
+    items: Vec<&'a Item>,
+    requests: Vec<Key<'a>>,
+    accounts: BTreeSet<AccountId>,
+    holds: BTreeSet<HoldId>,
+    books: Books,
+}
+
+impl<'a> Wanted<'a> {
+    fn by(
+        conn: &mut PgConnection,
+        wall: &mut Wall,
+        tenant: &TenantInfo,
+        jobs: &[&'a Job],
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let (id, zone) = (tenant.id, tenant.zone.clone());
+        let items: Vec<&Item> = jobs.iter().flat_map(|job| job.items()).collect();
+        let mut wanted = Self {
+            tenant: id,
+            requests: jobs.iter().filter_map(|job| job.request()).map(key).collect(),
+            accounts: jobs.iter().flat_map(|job| job.accounts()).collect(),
+            holds: items.iter().filter_map(|item| item.order.hold()).collect(),
+            books: Books::open(now, zone),
+            items,
+        };
+        if !wanted.is_plain() {
+            wall.one(conn, id)?;
+            wanted.look(conn)?;
+        }
+        Ok(wanted)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.items.iter().all(|item| item.order.is_plain())
+    }
+
+    /// Finds which accounts are meant where an order does not say it, and which ids are in use.
+    fn look(&mut self, conn: &mut PgConnection) -> Result<(), Error> {
+        let (id, books) = (self.tenant, &mut self.books);
+        find_taken(conn, id, &self.items, books)?;
+        books.wanted = self.items.iter().flat_map(|item| item.order.originals()).collect();
+        books.originals = links::originals(conn, id, &books.wanted)?;
+        self.accounts.extend(holds::accounts(conn, id, &self.holds)?);
+        self.accounts.extend(reversed_accounts(&self.items, &books.originals));
+        Ok(())
+    }
+
+    fn lock(&self) -> Lock<'_> {
+        Lock { tenant: self.tenant, accounts: &self.accounts, requests: &self.requests }
+    }
+
+    /// Adds what depends on the accounts, and gives the books.
+    fn open(
+        mut self,
+        conn: &mut PgConnection,
+        wall: &mut Wall,
+        is_locked: bool,
+    ) -> Result<Books, Error> {
+        let now = self.books.now();
+        let alone = |a: &LedgerAccount| !a.is_due(now) && !a.has_limits();
+        if self.is_plain() && self.books.accounts.values().all(alone) {
+            return Ok(self.books);
+        }
+        wall.one(conn, self.tenant)?;
+        let (id, mut books) = (self.tenant, self.books);
+        let next = find_expired(conn, id, &books, &mut self.holds)?;
+        let mut holds = holds::select_all(conn, id, &self.holds)?;
+        // One that was made since its account was looked for is not locked, and so not there.
+        holds.retain(|_, hold| books.accounts.contains_key(&hold.account));
+        books.holds = holds;
+        let taken_of = entries(&self.items, &books.originals);
+        links::read_totals(conn, id, &mut books.originals, &taken_of, is_locked)?;
+        books.usages = limit_usages::select(conn, id, &usage_keys(&books), is_locked)?;
+        // With the counts locked: whoever records an expiry changes them in the same transaction.
+        books.lapse(holds::lapsed(conn, id, &books.limited_customers(), now)?);
+        for (account, next) in next {
+            books.expire(account, next);
+        }
+        Ok(books)
+    }
+}
+
+/// Locks the calendars and the accounts. A tenant's first posting makes its calendar, or there would
 /// be nothing that it and who closes a period could wait for each other at.
 fn lock(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    accounts: &BTreeSet<AccountId>,
-    requests: &[(&str, &str)],
-) -> Result<Locked, Error> {
-    let locked = ledger_accounts::lock(conn, tenant, accounts, requests)?;
-    if locked.closings.is_some() || locked.accounts.is_empty() {
+    wall: &mut Wall,
+    wanted: &[Wanted<'_>],
+) -> Result<Vec<Locked>, Error> {
+    let locks: Vec<Lock<'_>> = wanted.iter().map(Wanted::lock).collect();
+    wall.all(conn)?;
+    let locked = ledger_accounts::lock_all(conn, &locks)?;
+    let is_new = |locked: &Locked| locked.closings.is_none() && !locked.accounts.is_empty();
+    if !locked.iter().any(is_new) {
         return Ok(locked);
     }
-    calendars::ensure(conn, tenant)?;
-    ledger_accounts::lock(conn, tenant, accounts, requests)
+    for (one, locked) in wanted.iter().zip(&locked) {
+        if is_new(locked) {
+            calendars::ensure(conn, one.tenant)?;
+        }
+    }
+    ledger_accounts::lock_all(conn, &locks)
 }
 
 /// The ids that callers chose and that are in use.
@@ -154,7 +220,7 @@ fn find_expired(
     hold_ids: &mut BTreeSet<HoldId>,
 ) -> Result<Vec<(AccountId, Option<Timestamp>)>, Error> {
     let now = books.now();
-    let due = books.accounts.values().filter(|a| a.next_expiry.is_some_and(|time| time <= now));
+    let due = books.accounts.values().filter(|account| account.is_due(now));
     let due: Vec<AccountId> = due.map(|account| account.id).collect();
     if due.is_empty() {
         return Ok(Vec::new());

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::PgConnection;
 use shared::changes;
 use shared::commitment::Commitment;
-use shared::db::DbError;
+use shared::db::{DbError, Wall};
 use shared::ids::TenantId;
-use shared::outcome;
+use shared::outcome::{self, Request};
 use shared::problem::Problem;
+use shared::time::Timestamp;
 
 use super::{Answer, Job, Settled};
 use crate::domain::{
@@ -17,6 +18,7 @@ use crate::domain::{
     UsageKey,
 };
 use crate::error::Error;
+use crate::store::postings::Addition;
 use crate::store::{
     day_totals, external_ids, hold_events, hold_texts, holds, limit_usages, links, postings,
 };
@@ -38,15 +40,27 @@ impl Known {
     }
 }
 
-/// Writes what jobs have settled, and the books as they are now.
+/// What was decided for one tenant.
+pub(super) struct Settlement<'a> {
+    pub(super) tenant: TenantId,
+    pub(super) jobs: Vec<&'a Job>,
+    /// To each job.
+    pub(super) answers: Vec<Answer>,
+    /// Which of the jobs have settled their request ids now.
+    pub(super) fresh: Vec<usize>,
+    /// As they are now.
+    pub(super) books: Books,
+    pub(super) known: Known,
+}
+
+/// Writes what was decided: what all postings have for all tenants at once, what only some have for
+/// each tenant by itself.
 pub(super) fn write(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    fresh: &[(&Job, &Answer)],
-    books: &Books,
-    known: &Known,
+    wall: &mut Wall,
+    settlements: &[Settlement<'_>],
 ) -> Result<(), Error> {
-    let written = write_all(conn, tenant, fresh, books, known);
+    let written = write_all(conn, wall, settlements);
     written.map_err(|error| match DbError::from(error) {
         DbError::Unique(_) => DbError::Contention.into(),
         other => other.into(),
@@ -55,54 +69,102 @@ pub(super) fn write(
 
 fn write_all(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    fresh: &[(&Job, &Answer)],
-    books: &Books,
-    known: &Known,
+    wall: &mut Wall,
+    settlements: &[Settlement<'_>],
 ) -> diesel::QueryResult<()> {
-    let outcomes = outcomes(fresh);
-    let Changed { accounts, holds: changed, entries, usages, events, days } = &books.changed;
-    let accounts: Vec<&LedgerAccount> =
-        accounts.iter().filter_map(|id| books.accounts.get(id)).collect();
-    let time = accounts.iter().map(|account| account.record_time).max();
-    let time = time.map_or(books.now(), |time| time.max(books.now()));
-    let refused = outcomes.iter().filter(|outcome| outcome.result.is_err());
-    let names = refused.map(|one| format!("{}/{}", one.request.operation, one.request.request_id));
-    changes::insert(conn, tenant, "request.rejected", names.collect(), time)?;
-    if accounts.is_empty() {
-        return outcome::insert_all(conn, tenant, &outcomes);
+    let outcomes: Vec<outcome::Settled<'_>> =
+        settlements.iter().flat_map(Settlement::outcomes).collect();
+    let additions: Vec<Addition<'_>> = settlements.iter().map(Settlement::addition).collect();
+    if additions.iter().any(|addition| !addition.accounts.is_empty()) {
+        wall.all(conn)?;
+        postings::write(conn, &outcomes, &additions)?;
+    } else if !outcomes.is_empty() {
+        wall.all(conn)?;
+        outcome::insert_all(conn, &outcomes)?;
     }
-    let posted: Vec<&PostedTransaction> = fresh
-        .iter()
-        .filter_map(|(_, answer)| match answer {
+    for (settlement, addition) in settlements.iter().zip(&additions) {
+        if settlement.is_more_than(addition) {
+            wall.one(conn, settlement.tenant)?;
+            settlement.write(conn, addition)?;
+        }
+    }
+    Ok(())
+}
+
+impl Settlement<'_> {
+    fn fresh(&self) -> impl Iterator<Item = (&Job, &Answer)> {
+        self.fresh.iter().map(|index| (self.jobs[*index], &self.answers[*index]))
+    }
+
+    /// What the jobs with a request id have come to.
+    fn outcomes(&self) -> impl Iterator<Item = outcome::Settled<'_>> {
+        self.fresh().filter_map(|(job, answer)| {
+            let request = job.request()?;
+            let result: Result<String, Problem> = match answer {
+                Ok(_) => Ok(job.resource()),
+                Err(error) => Err(error.to_problem()),
+            };
+            Some(outcome::Settled { request, result })
+        })
+    }
+
+    fn addition(&self) -> Addition<'_> {
+        let accounts = &self.books.changed.accounts;
+        let accounts: Vec<&LedgerAccount> =
+            accounts.iter().filter_map(|id| self.books.accounts.get(id)).collect();
+        let now = self.books.now();
+        let time = accounts.iter().map(|account| account.record_time).fold(now, Timestamp::max);
+        let made = self.fresh().filter_map(|(_, answer)| match answer {
             Ok(Settled::Done(made)) => Some(made),
             _ => None,
-        })
-        .flatten()
-        .filter_map(Made::transaction)
-        .collect();
-    // Before the links, which the database compares with them.
-    let entries = entries.iter().filter_map(|entry| {
-        let original = books.originals.get(&entry.transaction)?.entry(entry.index)?;
-        Some((*entry, *original))
-    });
-    links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
-    postings::write(conn, tenant, &outcomes, &posted, &accounts, time)?;
-    let changed = changed.iter().filter_map(|id| books.holds.get(id));
-    let (old, new): (Vec<&Hold>, Vec<&Hold>) =
-        changed.partition(|hold| known.holds.contains(&hold.id));
-    holds::insert(conn, tenant, &new)?;
-    holds::update(conn, tenant, &old)?;
-    hold_events::insert(conn, tenant, events)?;
-    hold_texts::insert(conn, tenant, &new, events)?;
-    let names = events.iter().map(|event| format!("{}/{}", event.hold.uuid(), event.seq));
-    changes::insert(conn, tenant, HELD, names.collect(), time)?;
-    external_ids::insert(conn, tenant, &new_external_ids(books, known, &posted))?;
-    let usages = usages.iter().filter_map(|key| Some((key, books.usages.get(key)?)));
-    let (old, new): (Vec<(&UsageKey, &Usage)>, Vec<_>) =
-        usages.partition(|(key, _)| known.usages.contains(*key));
-    limit_usages::write(conn, tenant, &new, &old)?;
-    day_totals::add(conn, tenant, days)
+        });
+        let transactions = made.flatten().filter_map(Made::transaction).collect();
+        Addition { tenant: self.tenant, transactions, accounts, time }
+    }
+
+    /// The requests that were refused for good.
+    fn refused(&self) -> impl Iterator<Item = &Request> {
+        let refused = self.fresh().filter(|(_, answer)| answer.is_err());
+        refused.filter_map(|(job, _)| job.request())
+    }
+
+    /// Whether there is more to write than what all postings have.
+    fn is_more_than(&self, addition: &Addition<'_>) -> bool {
+        self.books.changed.is_more_than_balances()
+            || addition.transactions.iter().any(|posted| posted.has_attributes())
+            || self.refused().next().is_some()
+    }
+
+    fn write(&self, conn: &mut PgConnection, addition: &Addition<'_>) -> diesel::QueryResult<()> {
+        let Self { tenant, books, known, .. } = self;
+        let (tenant, time) = (*tenant, addition.time);
+        let Changed { accounts: _, holds: changed, entries, usages, events, days } = &books.changed;
+        let names = self.refused().map(|one| format!("{}/{}", one.operation, one.request_id));
+        changes::insert(conn, tenant, "request.rejected", names.collect(), time)?;
+        // Before the links, which the database compares with them.
+        let entries = entries.iter().filter_map(|entry| {
+            let original = books.originals.get(&entry.transaction)?.entry(entry.index)?;
+            Some((*entry, *original))
+        });
+        links::write_totals(conn, tenant, &entries.collect::<Vec<_>>())?;
+        postings::write_attributes(conn, tenant, &addition.transactions)?;
+        let changed = changed.iter().filter_map(|id| books.holds.get(id));
+        let (old, new): (Vec<&Hold>, Vec<&Hold>) =
+            changed.partition(|hold| known.holds.contains(&hold.id));
+        holds::insert(conn, tenant, &new)?;
+        holds::update(conn, tenant, &old)?;
+        hold_events::insert(conn, tenant, events)?;
+        hold_texts::insert(conn, tenant, &new, events)?;
+        let names = events.iter().map(|event| format!("{}/{}", event.hold.uuid(), event.seq));
+        changes::insert(conn, tenant, HELD, names.collect(), time)?;
+        let external = new_external_ids(books, known, &addition.transactions);
+        external_ids::insert(conn, tenant, &external)?;
+        let usages = usages.iter().filter_map(|key| Some((key, books.usages.get(key)?)));
+        let (old, new): (Vec<(&UsageKey, &Usage)>, Vec<_>) =
+            usages.partition(|(key, _)| known.usages.contains(*key));
+        limit_usages::write(conn, tenant, &new, &old)?;
+        day_totals::add(conn, tenant, days)
+    }
 }
 
 /// The external ids that are new, each with its commitment: those of transactions have been made
@@ -122,17 +184,4 @@ fn new_external_ids(
         (id.clone(), *holder, made.cloned().unwrap_or_else(new))
     };
     new.map(commit).collect()
-}
-
-/// What the jobs with a request id have come to.
-fn outcomes<'a>(fresh: &[(&'a Job, &Answer)]) -> Vec<outcome::Settled<'a>> {
-    let outcome = |(job, answer): &(&'a Job, &Answer)| {
-        let request = job.request()?;
-        let result: Result<String, Problem> = match answer {
-            Ok(_) => Ok(job.resource()),
-            Err(error) => Err(error.to_problem()),
-        };
-        Some(outcome::Settled { request, result })
-    };
-    fresh.iter().filter_map(outcome).collect()
 }

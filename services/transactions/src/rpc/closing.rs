@@ -55,7 +55,7 @@ impl Closing {
         now: Timestamp,
     ) -> Result<LedgerAccount, Error> {
         let tenant = self.tenant.id;
-        let mut accounts = ledger_accounts::lock(conn, tenant, &self.ids(), &[])?.accounts;
+        let mut accounts = ledger_accounts::lock(conn, tenant, &self.ids())?.accounts;
         let mut account = self.take(&mut accounts)?;
         if account.close_time.is_some() {
             return Ok(account);

@@ -57,7 +57,7 @@ fn open(
         controls.limits.iter().filter_map(|limit| limit.key(&controls.source, &account))
     });
     let mut counts: BTreeSet<UsageKey> = limits.collect();
-    let is_due = account.next_expiry.is_some_and(|time| time <= now);
+    let is_due = account.is_due(now);
     books.accounts.insert(id, account);
     if is_due {
         let (expired, _) = holds::expiring(conn, tenant, &[id], now)?;

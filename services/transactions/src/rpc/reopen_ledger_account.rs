@@ -60,7 +60,7 @@ async fn handle(
     let request = |id| call.request(OPERATION, id, &reopen, &rpc.clock);
     let request = reopen.request_id.clone().map(request).transpose()?;
     let write = move |conn: &mut PgConnection| {
-        let locked = ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]), &[])?;
+        let locked = ledger_accounts::lock(conn, tenant, &BTreeSet::from([id]))?;
         let account = locked.accounts.into_values().next().ok_or_else(|| id.not_found())?;
         let (mut account, changed) = reopened(account, now);
         if changed {

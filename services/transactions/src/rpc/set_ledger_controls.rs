@@ -78,7 +78,7 @@ async fn handle(
     // The lock orders this against every posting: one that comes later sees the controls.
     let write = move |conn: &mut PgConnection| {
         let ids = BTreeSet::from([asked.id]);
-        let locked = ledger_accounts::lock(conn, tenant, &ids, &[])?;
+        let locked = ledger_accounts::lock(conn, tenant, &ids)?;
         let account = locked.accounts.into_values().next().ok_or_else(|| asked.id.not_found())?;
         let (mut account, changed) = replace(account, &asked, now)?;
         if changed {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Date, Nullable, Text, Uuid};
+use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, Text, Uuid};
 use shared::changes;
 use shared::db::{DbError, statement};
 use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::{Day, Timestamp};
 
-use super::holds;
 use super::schema::ledger_accounts;
+use super::{column, holds, slices};
 use crate::domain::{
     AccountClass, AccountId, Closings, Controls, CustomerId, DayTotal, LedgerAccount, Overdraft,
     account_leaf,
@@ -202,7 +202,7 @@ pub(crate) fn as_of<'a>(
     accounts: impl IntoIterator<Item = &'a mut LedgerAccount>,
     now: Timestamp,
 ) -> QueryResult<()> {
-    let is_due = |account: &&mut LedgerAccount| account.next_expiry.is_some_and(|time| time <= now);
+    let is_due = |account: &&mut LedgerAccount| account.is_due(now);
     let due = accounts.into_iter().filter(is_due).map(|account| (account.id, account));
     let mut due: BTreeMap<AccountId, &mut LedgerAccount> = due.collect();
     let ids = due.keys().copied().collect();
@@ -214,56 +214,87 @@ pub(crate) fn as_of<'a>(
     Ok(())
 }
 
-/// Locks accounts and reads them, in the order of their ids, which is the house's lock order. What
-/// is read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown
-/// ids are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
-/// planned as a walk over all accounts of the tenant, which the order of the index invites.
-///
-/// In the same round trip it locks, before them, which days can be booked on, and tells whether any
-/// of these requests, by operation and id, has an outcome already.
+/// What is to be locked of one tenant.
+#[derive(Debug)]
+pub(crate) struct Lock<'a> {
+    pub(crate) tenant: TenantId,
+    pub(crate) accounts: &'a BTreeSet<AccountId>,
+    /// Requests that may have an outcome already, by operation and id.
+    pub(crate) requests: &'a [(&'a str, &'a str)],
+}
+
+/// Locks accounts of one tenant and reads them: see `lock_all`.
 pub(crate) fn lock(
     conn: &mut PgConnection,
     tenant: TenantId,
-    ids: &BTreeSet<AccountId>,
-    requests: &[(&str, &str)],
+    accounts: &BTreeSet<AccountId>,
 ) -> Result<Locked, Error> {
+    let locked = lock_all(conn, &[Lock { tenant, accounts, requests: &[] }])?;
+    Ok(locked.into_iter().next().unwrap_or_default())
+}
+
+/// Locks accounts and reads them, in the order of the tenants, which come in that of their ids, and
+/// of the accounts' ids, which is the house's lock order; gives an answer for each tenant. What is
+/// read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown ids
+/// are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be planned
+/// as a walk over all accounts of the tenant, which the order of the index invites.
+///
+/// In the same round trip it locks, before them, which days can be booked on, and tells whether any
+/// of these requests has an outcome already.
+pub(crate) fn lock_all(conn: &mut PgConnection, locks: &[Lock<'_>]) -> Result<Vec<Locked>, Error> {
     // Both cases are the same: the list is only to be read once the calendar is locked.
     const LOCK: &str = "\
         SELECT a.*, c.closed_through, c.soft_closed_through, \
-            c.tenant_id IS NOT NULL AS has_calendar, EXISTS ( \
-            SELECT FROM unnest($3, $4) AS r (operation, id), LATERAL ( \
-                SELECT FROM outcomes WHERE tenant_id = $1 AND operation = r.operation \
-                    AND request_id = r.id LIMIT 1) o) AS has_outcome \
-        FROM (SELECT) AS one \
+            c.tenant_id IS NOT NULL AS has_calendar, o.has_outcome \
+        FROM unnest($1, $2, $3, $4, $5) AS t (tenant_id, first, last, first_request, last_request) \
         LEFT JOIN LATERAL (SELECT tenant_id, closed_through, soft_closed_through \
-            FROM calendars WHERE tenant_id = $1 FOR SHARE) c ON true, \
-        LATERAL unnest(CASE WHEN c.tenant_id IS NULL THEN $2 ELSE $2 END) AS n (id), LATERAL ( \
-            SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
+            FROM calendars WHERE tenant_id = t.tenant_id FOR SHARE) c ON true, \
+        LATERAL (SELECT EXISTS ( \
+            SELECT FROM unnest($7[t.first_request:t.last_request], \
+                $8[t.first_request:t.last_request]) AS r (operation, id), LATERAL ( \
+                SELECT FROM outcomes WHERE tenant_id = t.tenant_id AND operation = r.operation \
+                    AND request_id = r.id LIMIT 1) o) AS has_outcome OFFSET 0) o, \
+        LATERAL unnest(CASE WHEN c.tenant_id IS NULL THEN $6[t.first:t.last] \
+            ELSE $6[t.first:t.last] END) AS n (id), \
+        LATERAL (SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
                 posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
                 record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
                 day_debits, day_credits \
-            FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id FOR NO KEY UPDATE) a";
-    let ids: Vec<AccountId> = ids.iter().copied().collect();
-    let (operations, request_ids): (Vec<&str>, Vec<&str>) = requests.iter().copied().unzip();
+            FROM ledger_accounts WHERE tenant_id = t.tenant_id AND id = n.id \
+            FOR NO KEY UPDATE) a";
+    let (first, last) = slices(locks.iter().map(|lock| lock.accounts.len()));
+    let (first_request, last_request) = slices(locks.iter().map(|lock| lock.requests.len()));
+    let ids: Vec<AccountId> = locks.iter().flat_map(|lock| lock.accounts).copied().collect();
+    let requests = locks.iter().flat_map(|lock| lock.requests).copied();
+    let (operations, request_ids): (Vec<&str>, Vec<&str>) = requests.unzip();
     let binds = (
-        tenant.into_sql::<Uuid>(),
+        column(locks, |lock| lock.tenant).into_sql::<Array<Uuid>>(),
+        first.into_sql::<Array<Integer>>(),
+        last.into_sql::<Array<Integer>>(),
+        first_request.into_sql::<Array<Integer>>(),
+        last_request.into_sql::<Array<Integer>>(),
         ids.into_sql::<Array<Uuid>>(),
         operations.into_sql::<Array<Text>>(),
         request_ids.into_sql::<Array<Text>>(),
     );
-    let rows: Vec<LockedRow> = statement(LOCK, binds).load(conn)?;
-    let first = rows.first();
-    let closings = first.filter(|row| row.has_calendar).map(|row| Closings {
-        closed_through: row.closed_through,
-        soft_closed_through: row.soft_closed_through,
-    });
-    // Without a row nobody has looked.
-    let has_outcomes = first.is_none_or(|row| row.has_outcome);
-    let accounts = by_id(rows.into_iter().map(|row| row.account).collect())?;
-    Ok(Locked { accounts, closings, has_outcomes })
+    let mut found: BTreeMap<TenantId, Locked> = BTreeMap::new();
+    for row in statement(LOCK, binds).load::<LockedRow>(conn)? {
+        let closings = Closings {
+            closed_through: row.closed_through,
+            soft_closed_through: row.soft_closed_through,
+        };
+        let locked = found.entry(row.account.tenant_id).or_insert_with(|| Locked {
+            accounts: BTreeMap::new(),
+            closings: row.has_calendar.then_some(closings),
+            has_outcomes: false,
+        });
+        locked.has_outcomes |= row.has_outcome;
+        locked.accounts.insert(row.account.id, row.account.try_into()?);
+    }
+    Ok(locks.iter().map(|lock| found.remove(&lock.tenant).unwrap_or_default()).collect())
 }
 
-/// Locked accounts, and what was found out with them.
+/// Locked accounts of one tenant, and what was found out with them.
 #[derive(Debug)]
 pub(crate) struct Locked {
     pub(crate) accounts: BTreeMap<AccountId, LedgerAccount>,
@@ -272,6 +303,13 @@ pub(crate) struct Locked {
     pub(crate) closings: Option<Closings>,
     /// Whether any of the requests may have an outcome.
     pub(crate) has_outcomes: bool,
+}
+
+/// Without an account nobody has looked for outcomes.
+impl Default for Locked {
+    fn default() -> Self {
+        Self { accounts: BTreeMap::new(), closings: None, has_outcomes: true }
+    }
 }
 
 #[derive(Debug, QueryableByName)]

@@ -41,3 +41,15 @@ const LATEST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 fn column<T, U>(all: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
     all.iter().map(value).collect()
 }
+
+/// Lists of these lengths, one after the other in one array: where each begins and ends, as slices
+/// of an array are written in SQL.
+fn slices(lengths: impl IntoIterator<Item = usize>) -> (Vec<i32>, Vec<i32>) {
+    let mut end = 0;
+    let slice = |length: usize| {
+        let first = end + 1;
+        end += i32::try_from(length).unwrap_or(i32::MAX);
+        (first, end)
+    };
+    lengths.into_iter().map(slice).unzip()
+}

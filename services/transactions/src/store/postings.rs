@@ -3,33 +3,41 @@
 
 use std::sync::LazyLock;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{
     Array, BigInt, Binary, Date, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid,
 };
 use shared::changes;
 use shared::db::statement;
 use shared::ids::TenantId;
+use shared::money::Units;
 use shared::outcome::{self, Settled};
 use shared::time::Timestamp;
 use shared::transparency::leaf_hash;
 
 use super::transactions::direction_column;
-use super::{column, links, texts};
+use super::{column, links, slices, texts};
 use crate::domain::{LedgerAccount, PostedEntry, PostedTransaction, posted_leaf};
 
-/// Writes outcomes, transactions and the accounts as they leave them; `time` is the latest of
-/// theirs. A request id or a transaction
-/// id that is in use is a unique violation.
-pub(crate) fn write(
+/// What a batch adds to one tenant's books.
+#[derive(Debug)]
+pub(crate) struct Addition<'a> {
+    pub(crate) tenant: TenantId,
+    pub(crate) transactions: Vec<&'a PostedTransaction>,
+    /// The accounts as the batch leaves them.
+    pub(crate) accounts: Vec<&'a LedgerAccount>,
+    /// The latest of theirs.
+    pub(crate) time: Timestamp,
+}
+
+/// Writes what only some transactions have.
+pub(crate) fn write_attributes(
     conn: &mut PgConnection,
     tenant: TenantId,
-    outcomes: &[Settled<'_>],
     transactions: &[&PostedTransaction],
-    accounts: &[&LedgerAccount],
-    time: Timestamp,
 ) -> QueryResult<()> {
-    write_books(conn, tenant, outcomes, transactions, accounts, time)?;
     texts::write_texts(conn, tenant, transactions)?;
     texts::write_labels(conn, tenant, transactions)?;
     links::write_links(conn, tenant, transactions)?;
@@ -43,108 +51,141 @@ const BOOKS: &str = "\
         INSERT INTO transactions (tenant_id, id, kind, entry_count, effective_time, record_time, \
             booking_date, batch_id, batch_index, overrides, reverses, hold_id, group_id, \
             import_source) \
-        SELECT $1, n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-            $26) AS n), \
+        SELECT n.* FROM unnest($14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, \
+            $27) AS n), \
     lines AS ( \
         INSERT INTO entries (tenant_id, transaction_id, entry_index, account_id, entry_seq, \
             direction, amount, currency, posted_after, available_after, version_after, \
             value_date, booking_date) \
-        SELECT $1, n.* FROM unnest($27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38) \
+        SELECT n.* FROM unnest($28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40) \
             AS n), \
     change AS ( \
         INSERT INTO changes (tenant_id, id, kind, ids, create_time, leaves) \
-        SELECT $1, $51, 'transaction.posted', $14, $52, $53 WHERE cardinality($14) > 0) \
+        SELECT n.tenant_id, n.id, 'transaction.posted', $15[n.first:n.last], n.time, n.leaves \
+        FROM unnest($54, $55, $56, $57, $58, $59) AS n (tenant_id, id, first, last, time, leaves)) \
     UPDATE ledger_accounts a SET posted_debits = n.debits, posted_credits = n.credits, \
         held = n.held, entry_seq = n.entry_seq, version = n.version, \
         record_time = n.record_time, next_expiry = n.next_expiry, excess = n.excess, \
         day = n.day, day_debits = n.day_debits, day_credits = n.day_credits \
     FROM (SELECT n.*, \
-              (SELECT ctid FROM ledger_accounts WHERE tenant_id = $1 AND id = n.id) AS place \
-          FROM unnest($39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50) \
-              AS n (id, debits, credits, held, entry_seq, version, record_time, next_expiry, \
-                    excess, day, day_debits, day_credits) OFFSET 0) n \
-    WHERE a.tenant_id = $1 AND a.id = n.id AND a.ctid = n.place";
+              (SELECT ctid FROM ledger_accounts WHERE tenant_id = n.tenant_id AND id = n.id) \
+              AS place \
+          FROM unnest($41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53) \
+              AS n (tenant_id, id, debits, credits, held, entry_seq, version, record_time, \
+                    next_expiry, excess, day, day_debits, day_credits) OFFSET 0) n \
+    WHERE a.tenant_id = n.tenant_id AND a.id = n.id AND a.ctid = n.place";
 
 /// The outcomes too, in the same round trip.
 static WRITE: LazyLock<String> =
     LazyLock::new(|| format!(", claims AS ({}), {BOOKS}", outcome::INSERT));
 
-/// An entry with its transaction and its place there.
-type Line<'a> = (&'a PostedTransaction, i32, &'a PostedEntry);
+/// An entry with its tenant, its transaction and its place there.
+type Line<'a> = (TenantId, &'a PostedTransaction, i32, &'a PostedEntry);
 
-fn write_books(
+/// Writes outcomes, transactions and balances. A request id or a transaction id that is in use is a
+/// unique violation.
+pub(crate) fn write(
     conn: &mut PgConnection,
-    tenant: TenantId,
     outcomes: &[Settled<'_>],
-    transactions: &[&PostedTransaction],
-    accounts: &[&LedgerAccount],
-    time: Timestamp,
+    additions: &[Addition<'_>],
 ) -> QueryResult<()> {
-    let lines: Vec<Line<'_>> = transactions
-        .iter()
-        .flat_map(|t| (0..).zip(&t.entries).map(|(index, entry)| (*t, index, entry)))
-        .collect();
-    let t = transactions;
-    let count = |t: &&PostedTransaction| i32::try_from(t.entries.len()).unwrap_or(i32::MAX);
-    let overrides = |t: &&PostedTransaction| t.force.as_ref().and_then(|f| f.overrides.number());
-    let headers = (
-        column(t, |t| t.id).into_sql::<Array<Uuid>>(),
-        column(t, |t| t.kind.clone()).into_sql::<Array<Text>>(),
-        column(t, count).into_sql::<Array<Integer>>(),
-        column(t, |t| t.effective_time).into_sql::<Array<Timestamptz>>(),
-        column(t, |t| t.record_time).into_sql::<Array<Timestamptz>>(),
-        column(t, |t| t.booking_date).into_sql::<Array<Date>>(),
-        column(t, |t| t.batch.map(|batch| batch.0)).into_sql::<Array<Nullable<Uuid>>>(),
-        column(t, |t| t.batch.map(|batch| batch.1)).into_sql::<Array<Nullable<Integer>>>(),
-        column(t, overrides).into_sql::<Array<Nullable<SmallInt>>>(),
-        column(t, |t| t.reverses).into_sql::<Array<Nullable<Uuid>>>(),
-        column(t, |t| t.hold).into_sql::<Array<Nullable<Uuid>>>(),
-        column(t, |t| t.group_id.clone()).into_sql::<Array<Nullable<Text>>>(),
-        column(t, |t| t.import_source.clone()).into_sql::<Array<Nullable<Text>>>(),
+    let transactions: Vec<(TenantId, &PostedTransaction)> =
+        additions.iter().flat_map(|of| of.transactions.iter().map(|t| (of.tenant, *t))).collect();
+    let accounts: Vec<(TenantId, &LedgerAccount)> =
+        additions.iter().flat_map(|of| of.accounts.iter().map(|a| (of.tenant, *a))).collect();
+    let claims = outcome::insertion(outcomes);
+    let binds = (
+        claims,
+        headers(&transactions),
+        lines(&transactions),
+        balances(&accounts),
+        change(additions),
     );
-    let l = &lines;
-    let code = |l: &Line<'_>| l.2.entry.amount.currency.code().to_owned();
-    let value_date = |l: &Line<'_>| Some(l.0.value_date).filter(|day| *day != l.0.booking_date);
-    let booking_date = |l: &Line<'_>| Some(l.0.booking_date).filter(|day| *day != l.0.record_date);
-    let entries = (
-        column(l, |l| l.0.id).into_sql::<Array<Uuid>>(),
-        column(l, |l| l.1).into_sql::<Array<Integer>>(),
-        column(l, |l| l.2.entry.account).into_sql::<Array<Uuid>>(),
-        column(l, |l| l.2.entry_seq).into_sql::<Array<BigInt>>(),
-        column(l, |l| direction_column(l.2.entry.direction)).into_sql::<Array<SmallInt>>(),
-        column(l, |l| l.2.entry.amount.units).into_sql::<Array<Numeric>>(),
-        column(l, code).into_sql::<Array<Text>>(),
-        column(l, |l| l.2.posted_after).into_sql::<Array<Numeric>>(),
-        column(l, |l| l.2.available_after).into_sql::<Array<Nullable<Numeric>>>(),
-        column(l, |l| l.2.version_after).into_sql::<Array<BigInt>>(),
-        column(l, value_date).into_sql::<Array<Nullable<Date>>>(),
-        column(l, booking_date).into_sql::<Array<Nullable<Date>>>(),
-    );
-    let a = accounts;
-    let balances = (
-        column(a, |a| a.id).into_sql::<Array<Uuid>>(),
-        column(a, |a| a.posted_debits).into_sql::<Array<Numeric>>(),
-        column(a, |a| a.posted_credits).into_sql::<Array<Numeric>>(),
-        column(a, |a| a.held).into_sql::<Array<Numeric>>(),
-        column(a, |a| a.entry_seq).into_sql::<Array<BigInt>>(),
-        column(a, |a| a.version).into_sql::<Array<BigInt>>(),
-        column(a, |a| a.record_time).into_sql::<Array<Timestamptz>>(),
-        column(a, |a| a.next_expiry).into_sql::<Array<Nullable<Timestamptz>>>(),
-        column(a, |a| a.excess).into_sql::<Array<Numeric>>(),
-        column(a, |a| a.day.map(|day| day.booking)).into_sql::<Array<Nullable<Date>>>(),
-        column(a, |a| a.day.map(|day| day.debits).unwrap_or_default()).into_sql::<Array<Numeric>>(),
-        column(a, |a| a.day.map(|day| day.credits).unwrap_or_default())
-            .into_sql::<Array<Numeric>>(),
-    );
-    let leaves = t.iter().flat_map(|t| leaf_hash(&posted_leaf(tenant, t)));
-    let change = (
-        changes::id(time).into_sql::<Uuid>(),
-        time.into_sql::<Timestamptz>(),
-        leaves.collect::<Vec<u8>>().into_sql::<Binary>(),
-    );
-    let claims = outcome::insertion(tenant, outcomes);
-    let binds = (claims, headers, entries, balances, change);
     let updated = statement(&WRITE, binds).execute(conn)?;
     // Every account is locked, so each is there; anything else must not be committed.
     if updated == accounts.len() { Ok(()) } else { Err(diesel::result::Error::NotFound) }
+}
+
+fn headers<'a>(t: &[(TenantId, &'a PostedTransaction)]) -> impl QueryFragment<Pg> + use<'a> {
+    let count = |t: &PostedTransaction| i32::try_from(t.entries.len()).unwrap_or(i32::MAX);
+    let overrides = |t: &PostedTransaction| t.force.as_ref().and_then(|f| f.overrides.number());
+    (
+        column(t, |t| t.0).into_sql::<Array<Uuid>>(),
+        column(t, |t| t.1.id).into_sql::<Array<Uuid>>(),
+        column(t, |t| &*t.1.kind).into_sql::<Array<Text>>(),
+        column(t, |t| count(t.1)).into_sql::<Array<Integer>>(),
+        column(t, |t| t.1.effective_time).into_sql::<Array<Timestamptz>>(),
+        column(t, |t| t.1.record_time).into_sql::<Array<Timestamptz>>(),
+        column(t, |t| t.1.booking_date).into_sql::<Array<Date>>(),
+        column(t, |t| t.1.batch.map(|batch| batch.0)).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.1.batch.map(|batch| batch.1)).into_sql::<Array<Nullable<Integer>>>(),
+        column(t, |t| overrides(t.1)).into_sql::<Array<Nullable<SmallInt>>>(),
+        column(t, |t| t.1.reverses).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.1.hold).into_sql::<Array<Nullable<Uuid>>>(),
+        column(t, |t| t.1.group_id.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+        column(t, |t| t.1.import_source.as_deref()).into_sql::<Array<Nullable<Text>>>(),
+    )
+}
+
+fn lines<'a>(t: &[(TenantId, &'a PostedTransaction)]) -> impl QueryFragment<Pg> + use<'a> {
+    let of = |(tenant, t): &(TenantId, &'a PostedTransaction)| {
+        let (tenant, t) = (*tenant, *t);
+        (0..).zip(&t.entries).map(move |(index, entry)| (tenant, t, index, entry))
+    };
+    let l: &[Line<'a>] = &t.iter().flat_map(of).collect::<Vec<_>>();
+    let value_date = |t: &PostedTransaction| Some(t.value_date).filter(|d| *d != t.booking_date);
+    let booking_date = |t: &PostedTransaction| Some(t.booking_date).filter(|d| *d != t.record_date);
+    (
+        column(l, |l| l.0).into_sql::<Array<Uuid>>(),
+        column(l, |l| l.1.id).into_sql::<Array<Uuid>>(),
+        column(l, |l| l.2).into_sql::<Array<Integer>>(),
+        column(l, |l| l.3.entry.account).into_sql::<Array<Uuid>>(),
+        column(l, |l| l.3.entry_seq).into_sql::<Array<BigInt>>(),
+        column(l, |l| direction_column(l.3.entry.direction)).into_sql::<Array<SmallInt>>(),
+        column(l, |l| l.3.entry.amount.units).into_sql::<Array<Numeric>>(),
+        column(l, |l| l.3.entry.amount.currency.code()).into_sql::<Array<Text>>(),
+        column(l, |l| l.3.posted_after).into_sql::<Array<Numeric>>(),
+        column(l, |l| l.3.available_after).into_sql::<Array<Nullable<Numeric>>>(),
+        column(l, |l| l.3.version_after).into_sql::<Array<BigInt>>(),
+        column(l, |l| value_date(l.1)).into_sql::<Array<Nullable<Date>>>(),
+        column(l, |l| booking_date(l.1)).into_sql::<Array<Nullable<Date>>>(),
+    )
+}
+
+fn balances(a: &[(TenantId, &LedgerAccount)]) -> impl QueryFragment<Pg> + use<> {
+    let day = |a: &LedgerAccount| a.day.map_or((Units::ZERO, Units::ZERO), |d| (d.debits, d.credits));
+    (
+        column(a, |a| a.0).into_sql::<Array<Uuid>>(),
+        column(a, |a| a.1.id).into_sql::<Array<Uuid>>(),
+        column(a, |a| a.1.posted_debits).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.1.posted_credits).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.1.held).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.1.entry_seq).into_sql::<Array<BigInt>>(),
+        column(a, |a| a.1.version).into_sql::<Array<BigInt>>(),
+        column(a, |a| a.1.record_time).into_sql::<Array<Timestamptz>>(),
+        column(a, |a| a.1.next_expiry).into_sql::<Array<Nullable<Timestamptz>>>(),
+        column(a, |a| a.1.excess).into_sql::<Array<Numeric>>(),
+        column(a, |a| a.1.day.map(|day| day.booking)).into_sql::<Array<Nullable<Date>>>(),
+        column(a, |a| day(a.1).0).into_sql::<Array<Numeric>>(),
+        column(a, |a| day(a.1).1).into_sql::<Array<Numeric>>(),
+    )
+}
+
+/// The changes themselves: one for each tenant that has transactions.
+fn change(additions: &[Addition<'_>]) -> impl QueryFragment<Pg> + use<> {
+    let slices = slices(additions.iter().map(|of| of.transactions.len()));
+    let all = additions.iter().zip(slices.0.into_iter().zip(slices.1));
+    let all: Vec<_> = all.filter(|(of, _)| !of.transactions.is_empty()).collect();
+    let leaves = |of: &Addition<'_>| {
+        let leaf = |t: &&PostedTransaction| leaf_hash(&posted_leaf(of.tenant, t));
+        of.transactions.iter().flat_map(leaf).collect::<Vec<u8>>()
+    };
+    (
+        column(&all, |(of, _)| of.tenant).into_sql::<Array<Uuid>>(),
+        column(&all, |(of, _)| changes::id(of.time)).into_sql::<Array<Uuid>>(),
+        column(&all, |(_, slice)| slice.0).into_sql::<Array<Integer>>(),
+        column(&all, |(_, slice)| slice.1).into_sql::<Array<Integer>>(),
+        column(&all, |(of, _)| of.time).into_sql::<Array<Timestamptz>>(),
+        column(&all, |(of, _)| leaves(of)).into_sql::<Array<Binary>>(),
+    )
 }

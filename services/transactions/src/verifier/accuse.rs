@@ -80,7 +80,7 @@ pub(crate) fn accuse(
     let ids: BTreeSet<AccountId> =
         findings.iter().flat_map(|finding| finding.accounts.iter().copied()).collect();
     // The accounts first, as everywhere: who resolves locks them before the mismatch.
-    let locked = ledger_accounts::lock(conn, tenant, &ids, &[])?;
+    let locked = ledger_accounts::lock(conn, tenant, &ids)?;
     let mut new = 0;
     for finding in findings {
         if let Some(id) = mismatches::insert(conn, tenant, finding, now)? {
@@ -106,7 +106,7 @@ pub(crate) fn resolve(
     resolution: &Resolution,
 ) -> Result<Mismatch, Error> {
     let found = mismatches::select(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
-    let locked = ledger_accounts::lock(conn, tenant, &found.finding.accounts, &[])?;
+    let locked = ledger_accounts::lock(conn, tenant, &found.finding.accounts)?;
     // Somebody else may have been first.
     let mut found = mismatches::select_locked(conn, tenant, id)?.ok_or_else(|| id.not_found())?;
     if found.resolution.is_some() {
