@@ -356,13 +356,16 @@ pub fn find_all(
 }
 
 /// The statement that inserts what a batch decided, over the binds of `insertion`. A writer with
-/// more to write makes it a part of its own statement, which saves a round trip.
+/// more to write makes it a part of its own statement, which saves a round trip. In FROM each array
+/// would be copied into a store of its own first.
 pub const INSERT: &str = "\
     INSERT INTO outcomes (tenant_id, operation, request_id, request_hash, state, resource, \
         reason, message, figures, account, principal, trace_id, create_time, settle_time) \
-    SELECT n.*, n.time FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-        AS n (tenant_id, operation, id, hash, state, resource, reason, message, figures, account, \
-              principal, trace, time)";
+    SELECT n.*, n.time FROM ( \
+        SELECT unnest($1) AS tenant_id, unnest($2) AS operation, unnest($3) AS id, unnest($4) AS \
+        hash, unnest($5) AS state, unnest($6) AS resource, unnest($7) AS reason, unnest($8) AS \
+        message, unnest($9) AS figures, unnest($10) AS account, unnest($11) AS principal, \
+        unnest($12) AS trace, unnest($13) AS time) n";
 
 /// The binds of `INSERT`.
 pub fn insertion<'a>(settled: &'a [Settled<'a>]) -> impl QueryFragment<Pg> + use<'a> {
