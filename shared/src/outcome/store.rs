@@ -361,11 +361,9 @@ pub fn find_all(
 pub const INSERT: &str = "\
     INSERT INTO outcomes (tenant_id, operation, request_id, request_hash, state, resource, \
         reason, message, figures, account, principal, trace_id, create_time, settle_time) \
-    SELECT n.*, n.time FROM ( \
-        SELECT unnest($1) AS tenant_id, unnest($2) AS operation, unnest($3) AS id, unnest($4) AS \
-        hash, unnest($5) AS state, unnest($6) AS resource, unnest($7) AS reason, unnest($8) AS \
-        message, unnest($9) AS figures, unnest($10) AS account, unnest($11) AS principal, \
-        unnest($12) AS trace, unnest($13) AS time) n";
+    SELECT n.*, n.time FROM (SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), \
+        unnest($6), unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), \
+        unnest($13) AS time) n";
 
 /// The binds of `INSERT`.
 pub fn insertion<'a>(settled: &'a [Settled<'a>]) -> impl QueryFragment<Pg> + use<'a> {

@@ -73,7 +73,7 @@ fn settle<'a>(
     opened: Opened,
 ) -> Result<Settlement<'a>, Error> {
     let (tenant, jobs) = (group.tenant.id, &group.jobs);
-    let Opened { mut books, has_outcomes } = opened;
+    let Opened { mut books, places, has_outcomes } = opened;
     let found = match has_outcomes {
         true => find_outcomes(conn, wall, tenant, jobs)?,
         false => HashMap::new(),
@@ -102,7 +102,7 @@ fn settle<'a>(
     fresh.retain(|index| jobs[*index].request().is_some_and(|r| !found.contains_key(&key(r))));
     fresh.sort_unstable();
     let jobs = group.jobs.clone();
-    Ok(Settlement { tenant, jobs, answers, fresh, books, known })
+    Ok(Settlement { tenant, jobs, answers, fresh, books, places, known })
 }
 
 /// Outcomes were looked for while the locks were waited for. What is decided now meets theirs when

@@ -196,9 +196,8 @@ impl Engine {
             None => Scope::tenantless(deadline),
         };
         let clock = self.clock.clone();
-        let posted = self
-            .session
-            .write("post_batch", scope, |conn| batch::post(conn, jobs, clock.now()));
+        let posted =
+            self.session.write("post_batch", scope, |conn| batch::post(conn, jobs, clock.now()));
         match posted {
             Ok(answers) => answers,
             Err(error) if jobs.len() == 1 => vec![Err(error)],

@@ -11,17 +11,21 @@ use shared::time::Timestamp;
 use super::batch::Group;
 use super::{Item, Job, Key, key};
 use crate::domain::{
-    AccountId, Books, Collection, EntryRef, HoldId, LedgerAccount, Order, Original, TransactionId, UsageKey,
+    AccountId, Books, Collection, EntryRef, HoldId, LedgerAccount, Order, Original, TransactionId,
+    UsageKey,
 };
 use crate::error::Error;
 use crate::store::ledger_accounts::{Lock, Locked};
+use crate::store::place::Place;
 use crate::store::{
     calendars, external_ids, holds, ledger_accounts, limit_usages, links, transactions,
 };
 
-/// The books of one tenant, and whether any of the jobs' requests has an outcome already.
+/// The books of one tenant, where their accounts stand, and whether any of the jobs' requests has
+/// an outcome already.
 pub(super) struct Opened {
     pub(super) books: Books,
+    pub(super) places: BTreeMap<AccountId, Place>,
     pub(super) has_outcomes: bool,
 }
 
@@ -45,7 +49,7 @@ pub(super) fn open(
         wanted.books.accounts = locked.accounts;
         wanted.books.closings = locked.closings.unwrap_or_default();
         let books = wanted.open(conn, wall, true)?;
-        Ok(Opened { books, has_outcomes: locked.has_outcomes })
+        Ok(Opened { books, places: locked.places, has_outcomes: locked.has_outcomes })
     })
     .collect()
 }

@@ -14,10 +14,11 @@ use shared::time::Timestamp;
 
 use super::{Answer, Job, Settled};
 use crate::domain::{
-    Books, Changed, ExternalId, HELD, Hold, HoldId, LedgerAccount, Made, PostedTransaction, Usage,
-    UsageKey,
+    AccountId, Books, Changed, ExternalId, HELD, Hold, HoldId, LedgerAccount, Made,
+    PostedTransaction, Usage, UsageKey,
 };
 use crate::error::Error;
+use crate::store::place::Place;
 use crate::store::postings::Addition;
 use crate::store::{
     day_totals, external_ids, hold_events, hold_texts, holds, limit_usages, links, postings,
@@ -50,6 +51,8 @@ pub(super) struct Settlement<'a> {
     pub(super) fresh: Vec<usize>,
     /// As they are now.
     pub(super) books: Books,
+    /// Where its accounts were locked.
+    pub(super) places: BTreeMap<AccountId, Place>,
     pub(super) known: Known,
 }
 
@@ -109,11 +112,14 @@ impl Settlement<'_> {
     }
 
     fn addition(&self) -> Addition<'_> {
-        let accounts = &self.books.changed.accounts;
-        let accounts: Vec<&LedgerAccount> =
-            accounts.iter().filter_map(|id| self.books.accounts.get(id)).collect();
+        let changed = self.books.changed.accounts.iter();
+        let changed = changed.filter_map(|id| self.books.accounts.get(id));
+        let place = |id| self.places.get(id).copied().unwrap_or_default();
+        let accounts: Vec<(&LedgerAccount, Place)> =
+            changed.map(|account| (account, place(&account.id))).collect();
         let now = self.books.now();
-        let time = accounts.iter().map(|account| account.record_time).fold(now, Timestamp::max);
+        let time = accounts.iter().map(|(account, _)| account.record_time);
+        let time = time.fold(now, Timestamp::max);
         let made = self.fresh().filter_map(|(_, answer)| match answer {
             Ok(Settled::Done(made)) => Some(made),
             _ => None,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, Text, Uuid};
 use shared::changes;
@@ -10,6 +12,7 @@ use shared::ids::TenantId;
 use shared::money::{Currency, Units};
 use shared::time::{Day, Timestamp};
 
+use super::place::{Place, Tid};
 use super::schema::ledger_accounts;
 use super::{column, holds, slices};
 use crate::domain::{
@@ -244,8 +247,8 @@ pub(crate) fn lock(
 pub(crate) fn lock_all(conn: &mut PgConnection, locks: &[Lock<'_>]) -> Result<Vec<Locked>, Error> {
     // Both cases are the same: the list is only to be read once the calendar is locked.
     const LOCK: &str = "\
-        SELECT a.*, c.closed_through, c.soft_closed_through, \
-            c.tenant_id IS NOT NULL AS has_calendar, o.has_outcome \
+        SELECT a.*, c.closed_through, c.soft_closed_through, c.tenant_id IS NOT NULL, \
+            o.has_outcome \
         FROM unnest($1, $2, $3, $4, $5) AS t (tenant_id, first, last, first_request, last_request) \
         LEFT JOIN LATERAL (SELECT tenant_id, closed_through, soft_closed_through \
             FROM calendars WHERE tenant_id = t.tenant_id FOR SHARE) c ON true, \
@@ -259,7 +262,7 @@ pub(crate) fn lock_all(conn: &mut PgConnection, locks: &[Lock<'_>]) -> Result<Ve
         LATERAL (SELECT tenant_id, id, currency, decimals, class, gl_code, overdraft_limit, \
                 posted_debits, posted_credits, held, entry_seq, version, controls, create_time, \
                 record_time, customer_id, parent_id, close_time, next_expiry, excess, day, \
-                day_debits, day_credits \
+                day_debits, day_credits, ctid \
             FROM ledger_accounts WHERE tenant_id = t.tenant_id AND id = n.id \
             FOR NO KEY UPDATE) a";
     let (first, last) = slices(locks.iter().map(|lock| lock.accounts.len()));
@@ -278,18 +281,18 @@ pub(crate) fn lock_all(conn: &mut PgConnection, locks: &[Lock<'_>]) -> Result<Ve
         request_ids.into_sql::<Array<Text>>(),
     );
     let mut found: BTreeMap<TenantId, Locked> = BTreeMap::new();
-    for row in statement(LOCK, binds).load::<LockedRow>(conn)? {
-        let closings = Closings {
-            closed_through: row.closed_through,
-            soft_closed_through: row.soft_closed_through,
-        };
-        let locked = found.entry(row.account.tenant_id).or_insert_with(|| Locked {
+    for row in statement(LOCK, binds).gives::<Columns>().load::<LockedRow>(conn)? {
+        let (account, place, closed_through, soft_closed_through, has_calendar, has_outcome) = row;
+        let closings = Closings { closed_through, soft_closed_through };
+        let locked = found.entry(account.tenant_id).or_insert_with(|| Locked {
             accounts: BTreeMap::new(),
-            closings: row.has_calendar.then_some(closings),
+            places: BTreeMap::new(),
+            closings: has_calendar.then_some(closings),
             has_outcomes: false,
         });
-        locked.has_outcomes |= row.has_outcome;
-        locked.accounts.insert(row.account.id, row.account.try_into()?);
+        locked.has_outcomes |= has_outcome;
+        locked.places.insert(account.id, place);
+        locked.accounts.insert(account.id, account.try_into()?);
     }
     Ok(locks.iter().map(|lock| found.remove(&lock.tenant).unwrap_or_default()).collect())
 }
@@ -298,6 +301,8 @@ pub(crate) fn lock_all(conn: &mut PgConnection, locks: &[Lock<'_>]) -> Result<Ve
 #[derive(Debug)]
 pub(crate) struct Locked {
     pub(crate) accounts: BTreeMap<AccountId, LedgerAccount>,
+    /// Where they stand.
+    pub(crate) places: BTreeMap<AccountId, Place>,
     /// Which days can be booked on; `None` where the tenant has no calendar yet, or no account was
     /// found.
     pub(crate) closings: Option<Closings>,
@@ -308,23 +313,15 @@ pub(crate) struct Locked {
 /// Without an account nobody has looked for outcomes.
 impl Default for Locked {
     fn default() -> Self {
-        Self { accounts: BTreeMap::new(), closings: None, has_outcomes: true }
+        let (accounts, places) = (BTreeMap::new(), BTreeMap::new());
+        Self { accounts, places, closings: None, has_outcomes: true }
     }
 }
 
-#[derive(Debug, QueryableByName)]
-struct LockedRow {
-    #[diesel(embed)]
-    account: Row,
-    #[diesel(sql_type = Nullable<Date>)]
-    closed_through: Option<Day>,
-    #[diesel(sql_type = Nullable<Date>)]
-    soft_closed_through: Option<Day>,
-    #[diesel(sql_type = Bool)]
-    has_calendar: bool,
-    #[diesel(sql_type = Bool)]
-    has_outcome: bool,
-}
+/// A locked account and its place, how far the books are closed, whether anybody has said so, and
+/// whether there may be an outcome.
+type LockedRow = (Row, Place, Option<Day>, Option<Day>, bool, bool);
+type Columns = (SqlTypeOf<AsSelect<Row, Pg>>, Tid, Nullable<Date>, Nullable<Date>, Bool, Bool);
 
 fn by_id(rows: Vec<Row>) -> Result<BTreeMap<AccountId, LedgerAccount>, Error> {
     rows.into_iter().map(|row| Ok((row.id, LedgerAccount::try_from(row)?))).collect()

@@ -20,6 +20,7 @@ pub(crate) mod limit_usages;
 pub(crate) mod links;
 pub(crate) mod mismatches;
 pub(crate) mod periods;
+pub(crate) mod place;
 pub(crate) mod postings;
 pub(crate) mod redactions;
 pub(crate) mod schema;

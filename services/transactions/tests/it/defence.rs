@@ -1,6 +1,7 @@
 //! The database's own defence, attacked by SQL as the runtime role.
 
 use diesel::connection::SimpleConnection as _;
+use shared::ids::TenantId;
 use shared::testing::TestDatabase;
 use strongroom_proto::transactions::v1 as wire;
 use transactions::SERVICE;
@@ -238,6 +239,49 @@ async fn without_a_tenant_there_are_no_rows_and_none_can_be_made() {
                    class, gl_code, overdraft_limit, 0, 0, 0, 0, 1, NULL, now(), now() \
                    FROM ledger_accounts";
     assert!(attack(&ledger, foreign).contains("row-level security"));
+}
+
+/// A batch of several tenants sees the rows of those, in the tables that it works on for all at
+/// once; any other table refuses it, so that it never takes what it does not see for missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_about_several_tenants_sees_those_and_only_where_it_may() {
+    let ledger = Ledger::start().await;
+    let [one, other, third] = tokio::task::block_in_place(|| {
+        [ledger.tenant, ledger.database.tenant(), ledger.database.tenant()]
+    });
+    for tenant in [one, other, third] {
+        ledger.client_of(tenant, &["*"]).funded("10").await;
+    }
+    let (one, other, third) = (one.uuid(), other.uuid(), third.uuid());
+    let inside = format!(
+        "BEGIN; SET LOCAL strongroom.tenant = 'several'; \
+         SET LOCAL strongroom.tenants = '{one},{other}'"
+    );
+    let ask = |sql: &str| {
+        tokio::task::block_in_place(|| {
+            ledger.database.runtime().batch_execute(&format!("{inside}; {sql}; COMMIT"))
+        })
+    };
+    for table in ["ledger_accounts", "calendars", "transactions", "entries", "outcomes", "changes"]
+    {
+        // A division by zero says that the tenants are others than these.
+        ask(&format!(
+            "SELECT 1 / (count(*) = 2 AND bool_and(tenant_id IN ('{one}', '{other}')))::integer \
+             FROM (SELECT DISTINCT tenant_id FROM {table} WHERE tenant_id <> '{third}') t"
+        ))
+        .unwrap();
+        let refused = ask(&format!("SELECT FROM {table}")).unwrap_err().to_string();
+        assert!(refused.contains("invalid input syntax for type uuid"), "{table}: {refused}");
+    }
+    for table in ["holds", "texts", "labels", "links", "limit_usages", "day_totals"] {
+        let sql = format!("INSERT INTO {table} SELECT * FROM {table}");
+        let read = ask(&format!("SELECT FROM {table} WHERE tenant_id = '{one}'"));
+        let refused = read.and_then(|()| ask(&sql)).unwrap_err().to_string();
+        assert!(refused.contains("invalid input syntax for type uuid"), "{table}: {refused}");
+    }
+    let foreign = format!("INSERT INTO calendars (tenant_id) VALUES ('{}')", TenantId::generate());
+    let refused = ask(&foreign).unwrap_err().to_string();
+    assert!(refused.contains("invalid input syntax for type uuid"), "{refused}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod replicas;
 mod requests;
 mod same_id;
 mod setup;
+mod several_tenants;
 mod statement_documents;
 mod statements;
 mod time_plans;
