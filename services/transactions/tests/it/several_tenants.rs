@@ -79,8 +79,9 @@ impl Round {
     fn new(names: &Names) -> Self {
         let (account, house) = (names.account(), names.house());
         let (hold_id, original_id) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
-        let mut told = transfer(&account, &house, "1");
-        told.description = "for both of us".to_owned();
+        let description = "for both of us".to_owned();
+        let told = transfer(&account, &house, "1");
+        let mut told = wire::CreateTransferRequest { description, ..told };
         told.labels.insert("order".to_owned(), "7".to_owned());
         told.external_ids.insert("ORDER".to_owned(), request_id());
         Self {
@@ -107,17 +108,19 @@ impl Round {
     }
 
     /// Everything at once.
-    async fn ask(self, client: Client, is_rich: bool) {
-        let clients = || (client.clone(), client.clone());
-        let ((mut a, mut b), (mut c, mut d), (mut e, mut f)) = (clients(), clients(), clients());
-        let again = self.original.clone();
+    async fn ask(self, mut client: Client, is_rich: bool) {
+        let post = |request| {
+            let mut client = client.clone();
+            async move { client.transactions.create_transfer(request).await }
+        };
+        let (mut holds, mut transactions) = (client.holds.clone(), client.transactions.clone());
         let (plain, told, large, again, captured, reversed) = tokio::join!(
-            a.transactions.create_transfer(self.plain),
-            b.transactions.create_transfer(self.told.clone()),
-            c.transactions.create_transfer(self.large),
-            d.transactions.create_transfer(again),
-            e.holds.capture_hold(self.capture),
-            f.transactions.reverse_transaction(self.reversal),
+            post(self.plain),
+            post(self.told.clone()),
+            post(self.large),
+            post(self.original.clone()),
+            holds.capture_hold(self.capture),
+            transactions.reverse_transaction(self.reversal),
         );
         plain.unwrap();
         match is_rich {
@@ -129,7 +132,7 @@ impl Round {
         captured.unwrap();
         assert_eq!(reversed.unwrap().into_inner().reverses, name);
         let get = wire::GetTransactionRequest { name: told.unwrap().into_inner().name };
-        let told = a.transactions.get_transaction(get).await.unwrap().into_inner();
+        let told = client.transactions.get_transaction(get).await.unwrap().into_inner();
         assert_eq!(told.description, self.told.description);
         assert_eq!((told.labels, told.external_ids), (self.told.labels, self.told.external_ids));
     }
