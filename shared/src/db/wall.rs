@@ -32,7 +32,8 @@ impl Wall {
     }
 
     /// From here on the rows of all these tenants are there, in the tables whose policies say so.
-    /// Whoever asks another table is refused: what is not shown must not pass for what is not there.
+    /// Whoever asks another table is refused: what is not shown must not pass for what is not
+    /// there.
     pub fn all(&mut self, conn: &mut PgConnection) -> QueryResult<()> {
         self.show(conn, Shown::All)
     }

@@ -224,9 +224,11 @@ impl Bench<'_> {
         self.meter.step(planned, self.sample(case, &told)).await
     }
 
-    /// Calls at a part of the best rate so far, in rounds of its own.
+    /// Calls at a part of the best rate of such calls so far, in rounds of its own.
     async fn open_loop(&self, cases: &[CaseRounds]) -> Result<CaseRounds, BenchError> {
-        let is_plain = |case: &Case| case.work == Work::Transfers && case.reference().is_none();
+        let is_plain = |case: &Case| {
+            case.work == Work::Transfers && case.batch == 1 && case.reference().is_none()
+        };
         let peak = cases.iter().filter(|case| is_plain(&case.case)).map(|case| {
             let rates = case.rounds.iter().map(|sample| sample.summary.per_second());
             super::figures::median(rates).unwrap_or_default()

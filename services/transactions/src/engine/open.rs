@@ -152,8 +152,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Locks the calendars and the accounts. A tenant's first posting makes its calendar, or there would
-/// be nothing that it and who closes a period could wait for each other at.
+/// Locks the calendars and the accounts. A tenant's first posting makes its calendar, or there
+/// would be nothing that it and who closes a period could wait for each other at.
 fn lock(
     conn: &mut PgConnection,
     wall: &mut Wall,

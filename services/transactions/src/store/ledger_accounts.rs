@@ -239,8 +239,8 @@ pub(crate) fn lock(
 /// Locks accounts and reads them, in the order of the tenants, which come in that of their ids, and
 /// of the accounts' ids, which is the house's lock order; gives an answer for each tenant. What is
 /// read is as of the lock: READ COMMITTED reads a row again once it has waited for it. Unknown ids
-/// are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be planned
-/// as a walk over all accounts of the tenant, which the order of the index invites.
+/// are left out. One look-up for each id, in their order: a list of ids with ORDER BY may be
+/// planned as a walk over all accounts of the tenant, which the order of the index invites.
 ///
 /// In the same round trip it locks, before them, which days can be booked on, and tells whether any
 /// of these requests has an outcome already.
