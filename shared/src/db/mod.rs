@@ -64,6 +64,14 @@ impl Scope {
         Self { tenant: Some(tenant), deadline }
     }
 
+    /// The work of these tenants: one alone stands in its scope, between several is a `Wall`.
+    pub fn of(tenants: impl IntoIterator<Item = TenantId>, deadline: Deadline) -> Self {
+        let mut tenants = tenants.into_iter();
+        let first = tenants.next();
+        let tenant = first.filter(|first| tenants.all(|other| other == *first));
+        Self { tenant, deadline }
+    }
+
     /// Work on tables that no tenant owns.
     pub fn tenantless(deadline: Deadline) -> Self {
         Self { tenant: None, deadline }

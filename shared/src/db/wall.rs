@@ -21,7 +21,7 @@ enum Shown {
 }
 
 impl Wall {
-    /// A transaction about these tenants. One alone stands in its scope, and nothing is sent.
+    /// A transaction about these tenants. One alone stands in its `Scope`, and nothing is sent.
     pub fn around(tenants: impl IntoIterator<Item = TenantId>) -> Self {
         Self { tenants: tenants.into_iter().collect(), shown: None }
     }

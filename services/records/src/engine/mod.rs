@@ -12,9 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::PgConnection;
-use diesel::connection::SimpleConnection as _;
 use shared::clock::Clock;
-use shared::db::{DbError, Scope, Session};
+use shared::db::{DbError, Scope, Session, Wall};
 use shared::deadline::Deadline;
 use shared::ids::TenantId;
 use shared::lane::Worker;
@@ -166,14 +165,10 @@ impl Engine {
     /// alone with its failure. All halves share one deadline, or a row that somebody keeps locked
     /// would hold up the lane once for each job that wants it.
     fn batch(&mut self, jobs: &[Job], deadline: Deadline) -> Vec<Answer> {
-        let scope = match one_tenant(jobs) {
-            Some(tenant) => Scope::tenant(tenant, deadline),
-            None => Scope::tenantless(deadline),
-        };
+        let scope = Scope::of(jobs.iter().map(|job| job.tenant), deadline);
         let (clock, keys) = (&self.clock, &self.keys);
-        let done = self.session.write("records_batch", scope, |conn| {
-            work(conn, keys, jobs, clock.now(), scope.tenant.is_none())
-        });
+        let done =
+            self.session.write("records_batch", scope, |conn| work(conn, keys, jobs, clock.now()));
         let error = match done {
             Ok(answers) => return answers,
             Err(error) => error,
@@ -201,18 +196,15 @@ fn work(
     keys: &OpenKeys,
     jobs: &[Job],
     now: Timestamp,
-    several_tenants: bool,
 ) -> Result<Vec<Answer>, Error> {
     let mut by_tenant: BTreeMap<TenantId, Vec<usize>> = BTreeMap::new();
     for (index, job) in jobs.iter().enumerate() {
         by_tenant.entry(job.tenant).or_default().push(index);
     }
     let mut answers: Vec<Answer> = jobs.iter().map(|_| Ok(Done::Logged)).collect();
+    let mut wall = Wall::around(by_tenant.keys().copied());
     for (tenant, indexes) in by_tenant {
-        if several_tenants {
-            let enter = format!("SET LOCAL strongroom.tenant = '{}'", tenant.uuid());
-            conn.batch_execute(&enter)?;
-        }
+        wall.one(conn, tenant)?;
         let (mut creates, mut reads, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for index in indexes {
             match &jobs[index].ask {
@@ -230,12 +222,6 @@ fn work(
         accesses::append(conn, tenant, &entries)?;
     }
     Ok(answers)
-}
-
-/// The tenant of a batch that has only one.
-fn one_tenant(jobs: &[Job]) -> Option<TenantId> {
-    let first = jobs.first()?.tenant;
-    jobs.iter().all(|job| job.tenant == first).then_some(first)
 }
 
 #[cfg(test)]

@@ -191,10 +191,7 @@ impl Engine {
     /// alone with its failure. All halves share one deadline, or a row that somebody keeps locked
     /// would hold up the lane once for each job that wants it.
     fn post(&mut self, jobs: &[Job], deadline: Deadline) -> Vec<Answer> {
-        let scope = match one_tenant(jobs) {
-            Some(tenant) => Scope::tenant(tenant, deadline),
-            None => Scope::tenantless(deadline),
-        };
+        let scope = Scope::of(jobs.iter().map(|job| job.tenant.id), deadline);
         let clock = self.clock.clone();
         let posted =
             self.session.write("post_batch", scope, |conn| batch::post(conn, jobs, clock.now()));
@@ -223,10 +220,4 @@ impl Engine {
 fn all(jobs: &[Job], error: &Error) -> Vec<Answer> {
     let problem = error.to_problem();
     jobs.iter().map(|_| Err(problem.clone().into())).collect()
-}
-
-/// The tenant of a batch that has only one.
-fn one_tenant(jobs: &[Job]) -> Option<TenantId> {
-    let first = jobs.first()?.tenant.id;
-    jobs.iter().all(|job| job.tenant.id == first).then_some(first)
 }
