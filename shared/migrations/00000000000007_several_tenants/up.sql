@@ -1,6 +1,6 @@
--- A statement may be about several tenants, where a commit is: `strongroom.tenants` names them. That
--- comes first, so that a statement about several fails, instead of finding nothing, in a table whose
--- policy knows of one tenant only: `strongroom.tenant` is no UUID then.
+-- A statement may be about several tenants, where a commit is: `strongroom.tenants` names them. The
+-- list comes first: `strongroom.tenant` is no UUID then, upon which every policy that knows of one
+-- tenant only fails, instead of hiding rows.
 --
 -- IS NOT NULL, because the planner takes that to hold for all rows. The statements name their
 -- tenants; if it believed the policy to choose among their rows once more, it would plan for too few.

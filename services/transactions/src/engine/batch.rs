@@ -44,11 +44,9 @@ pub(super) fn post(
         settlements.push(settle(conn, &mut wall, group, opened)?);
     }
     write(conn, &mut wall, &settlements)?;
-    let answers = settlements.into_iter().map(|settlement| settlement.answers);
-    let places = groups.iter().map(|group| &group.places);
     let mut all: Vec<(usize, Answer)> = Vec::with_capacity(jobs.len());
-    for (places, answers) in places.zip(answers) {
-        all.extend(places.iter().copied().zip(answers));
+    for (group, settlement) in groups.iter().zip(settlements) {
+        all.extend(group.places.iter().copied().zip(settlement.answers));
     }
     all.sort_unstable_by_key(|(place, _)| *place);
     Ok(all.into_iter().map(|(_, answer)| answer).collect())

@@ -95,15 +95,11 @@ impl<'a> Wanted<'a> {
             books: Books::open(now, zone),
             items,
         };
-        if !wanted.is_plain() {
+        if !wanted.items.iter().all(|item| item.order.is_plain()) {
             wall.one(conn, id)?;
             wanted.look(conn)?;
         }
         Ok(wanted)
-    }
-
-    fn is_plain(&self) -> bool {
-        self.items.iter().all(|item| item.order.is_plain())
     }
 
     /// Finds which accounts are meant where an order does not say it, and which ids are in use.
@@ -130,7 +126,8 @@ impl<'a> Wanted<'a> {
     ) -> Result<Books, Error> {
         let now = self.books.now();
         let alone = |a: &LedgerAccount| !a.is_due(now) && !a.has_limits();
-        if self.is_plain() && self.books.accounts.values().all(alone) {
+        let is_alone = self.holds.is_empty() && self.books.originals.is_empty();
+        if is_alone && self.books.accounts.values().all(alone) {
             return Ok(self.books);
         }
         wall.one(conn, self.tenant)?;

@@ -39,7 +39,7 @@ fn type_from_column(column: i16) -> LinkType {
 }
 
 /// Reads transactions with their entries, as far as others may be linked to them; what links have
-/// taken of them is read by `lock_totals`. Unknown ids are left out.
+/// taken of them is read by `read_totals`. Unknown ids are left out.
 pub(crate) fn originals(
     conn: &mut PgConnection,
     tenant: TenantId,
